@@ -1,0 +1,30 @@
+"""The entry point of the pytest plugin: gives this process its part in the session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+from .controller import ADDRESS_VARIABLE, Controller
+from .worker import start_worker
+
+T = TypeVar("T")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, T, T]:
+    """Wait for a job slot before a worker imports the first conftest file.
+
+    The worker takes the broker's address out of its environment: a pytest that one of its tests starts
+    is not a worker of this session.
+    """
+    worker_id = os.environ.get("PYTEST_XDIST_WORKER")
+    address = os.environ.pop(ADDRESS_VARIABLE, None)
+    if worker_id and address:
+        start_worker(early_config, address, worker_id)
+    else:
+        early_config.pluginmanager.register(Controller(early_config))
+    return (yield)

@@ -1,0 +1,135 @@
+"""A worker's job slot: what the broker gives and takes back.
+
+The messages are described in ``src/broker/protocol.h``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+
+class JobSlot:
+    """The one job slot that an xdist worker may hold, and its connection to the broker.
+
+    Tests do what they like with descriptors: the connection is checked before each use, and opened
+    anew where it is not ours any more. A second connection of the same process replaces the first one
+    and gives up what that held. So whatever goes wrong in an exchange, a KeyboardInterrupt included,
+    the cure is to drop the connection.
+
+    Where the broker itself has gone, the worker says so once and goes on without job slots.
+    """
+
+    def __init__(self, address: str, worker_id: str) -> None:
+        self._address = address
+        self._worker_id = worker_id
+        self._pid = os.getpid()
+        self._connection: socket.socket | None = None
+        self._identity: tuple[int, int] | None = None
+        self._held = False
+        self._broker_lost = False
+
+    def acquire(self) -> None:
+        """Wait until this worker holds a job slot."""
+        if self._held or not self._is_in_use():
+            return
+        if self._want() or self._want():  # The second time over a new connection.
+            self._held = True
+        else:
+            self._lose_broker()
+
+    def release(self) -> None:
+        """Give the job slot back, if this worker holds one."""
+        if not self._held or not self._is_in_use():
+            return
+        self._held = False
+        if not self._done():
+            try:
+                self._connect()
+            except OSError:
+                self._lose_broker()
+
+    def close(self) -> None:
+        """Give the job slot back and leave the broker."""
+        self.release()
+        if self._is_in_use():
+            self._drop_connection()
+
+    def _is_in_use(self) -> bool:
+        """False after the broker's end, and in a process that a test has forked: not its slot."""
+        return not self._broker_lost and os.getpid() == self._pid
+
+    def _want(self) -> bool:
+        granted = False
+        try:
+            connection = self._connect()
+            connection.send(b"want")
+            granted = connection.recv(256) == b"grant"
+        except OSError:
+            pass
+        finally:
+            if not granted:
+                self._drop_connection()
+        return granted
+
+    def _done(self) -> bool:
+        told = False
+        try:
+            if self._connection is not None and self._is_ours(self._connection):
+                self._connection.send(b"done")
+                told = True
+        except OSError:
+            pass
+        finally:
+            if not told:
+                self._drop_connection()
+        return told
+
+    def _connect(self) -> socket.socket:
+        """The connection, opened where there is none or a test has closed it."""
+        if self._connection is not None and self._is_ours(self._connection):
+            return self._connection
+        self._drop_connection()
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.settimeout(None)
+            connection.connect(self._address)
+            connection.send(f"hello 1 worker {self._worker_id}".encode())
+            if connection.recv(256) != b"welcome 1":
+                raise ConnectionError("the broker refuses this worker")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._identity = _identity(connection)
+        return connection
+
+    def _is_ours(self, connection: socket.socket) -> bool:
+        """Whether the descriptor still is the socket: its number may name another file by now."""
+        try:
+            return _identity(connection) == self._identity
+        except OSError:
+            return False
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._is_ours(connection):
+            connection.close()
+        else:
+            connection.detach()
+
+    def _lose_broker(self) -> None:
+        self._broker_lost = True
+        print(
+            "pytest-xdist-gnumake: the job slot broker has gone:"
+            f" worker {self._worker_id} goes on without job slots",
+            file=sys.__stderr__,
+        )
+
+
+def _identity(connection: socket.socket) -> tuple[int, int]:
+    status = os.fstat(connection.fileno())
+    return status.st_dev, status.st_ino

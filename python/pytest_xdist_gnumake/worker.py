@@ -1,0 +1,63 @@
+"""The hooks of an xdist worker: it holds a job slot whenever it works.
+
+A worker works from before the first conftest file is imported to the end of collection, from the
+begin to the end of each test, and from the begin of the session's finish to its end. In between it
+waits for the controller and holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+from .slot import JobSlot
+
+T = TypeVar("T")
+
+
+class StartUp:
+    """From the first conftest file to the end of collection."""
+
+    def __init__(self, slot: JobSlot) -> None:
+        self._slot = slot
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, T, T]:
+        try:
+            return (yield)
+        finally:
+            # Registered last of all plugins, and so the outermost: nothing that others do around a
+            # test happens without a slot, and waiting for one counts towards no timeout or duration.
+            session.config.pluginmanager.register(Work(self._slot))
+            self._slot.release()
+
+
+class Work:
+    """The tests, and the session's finish."""
+
+    def __init__(self, slot: JobSlot) -> None:
+        self._slot = slot
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, T, T]:
+        self._slot.acquire()
+        try:
+            return (yield)
+        finally:
+            self._slot.release()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, T, T]:
+        # Held until pytest unconfigures, when the slot is closed.
+        self._slot.acquire()
+        return (yield)
+
+
+def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
+    """Make this process hold a job slot whenever it works, beginning now."""
+    slot = JobSlot(address, worker_id)
+    config.add_cleanup(slot.close)
+    config.pluginmanager.register(StartUp(slot))
+    slot.acquire()

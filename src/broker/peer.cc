@@ -1,0 +1,56 @@
+#include "peer.h"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "protocol.h"
+
+namespace jobslots {
+namespace {
+
+// By number, as C libraries got wrappers only later (glibc 2.36). The numbers are the same on every
+// architecture, see pidfd_open(2) and pidfd_send_signal(2).
+constexpr long kPidfdSendSignal = 424;
+constexpr long kPidfdOpen = 434;
+
+}  // namespace
+
+Peer::Peer(UniqueFd socket) : socket_(std::move(socket)) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
+  pid_ = credentials.pid;
+  uid_ = credentials.uid;
+  // A process of another pid namespace has no number here: 0.
+  if (pid_ > 0) life_ = UniqueFd(static_cast<int>(syscall(kPidfdOpen, pid_, 0)));
+}
+
+bool Peer::same_user() const { return uid_ == geteuid(); }
+
+Peer::Received Peer::receive() {
+  std::array<char, kMessageLimit + 1> buffer{};
+  const ssize_t size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (size > 0) return {false, std::string(buffer.data(), static_cast<std::size_t>(size))};
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return {};
+  return {true, std::nullopt};
+}
+
+bool Peer::send(std::string_view message) {
+  const ssize_t size =
+      ::send(socket_.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return size == static_cast<ssize_t>(message.size());
+}
+
+void Peer::signal(int number) const {
+  if (has_life_fd()) {
+    syscall(kPidfdSendSignal, life_.get(), number, nullptr, 0);
+  } else if (pid_ > 0) {
+    kill(pid_, number);
+  }
+}
+
+}  // namespace jobslots
