@@ -1,0 +1,80 @@
+# make demo    see it work: a Makefile with linters and pytest, and how many things ran at each moment
+# make check   every test
+# make bench   figures, as ratios of medians
+# Each does all its own set-up, in .venv and build/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := check
+# The steps are written to be read one after the other, and tests bring a jobserver of their own.
+.NOTPARALLEL:
+unexport MAKEFLAGS MFLAGS MAKELEVEL
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+CMAKE := $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja)
+
+CXX_SOURCES := $(shell find include src tests bench -name '*.h' -o -name '*.cc')
+PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
+  $(shell find include src python -type f -not -path '*/__pycache__/*')
+
+.PHONY: check demo bench lint cpp cpp-sanitized install-check plugin scenarios format clean
+
+check: lint cpp cpp-sanitized install-check plugin scenarios
+
+$(VENV)/ready: tools/setup tools/requirements.txt
+	tools/setup
+	touch $@
+
+# The wheel as a user gets it, installed as a user installs it.
+$(VENV)/installed: $(VENV)/ready $(PACKAGE_SOURCES)
+	rm -rf build/dist
+	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps -w build/dist .
+	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/dist/*.whl
+	touch $@
+
+demo: $(VENV)/installed
+	$(PYTHON) examples/demo.py
+
+lint: $(VENV)/ready
+	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
+	$(VENV)/bin/ruff check -q
+	$(VENV)/bin/ruff format -q --check
+	$(VENV)/bin/mypy
+
+format: $(VENV)/ready
+	$(VENV)/bin/clang-format -i $(CXX_SOURCES)
+	$(VENV)/bin/ruff check -q --fix
+	$(VENV)/bin/ruff format -q
+
+cpp: $(VENV)/ready
+	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON >/dev/null
+	$(VENV)/bin/cmake --build build/cpp
+	$(VENV)/bin/ctest --test-dir build/cpp --output-on-failure
+
+cpp-sanitized: $(VENV)/ready
+	$(CMAKE) -S . -B build/sanitized -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
+	  -DJOBSLOTS_SANITIZERS=address,undefined -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	$(VENV)/bin/cmake --build build/sanitized
+	$(VENV)/bin/ctest --test-dir build/sanitized --output-on-failure
+
+# A user of the installed library: the example finds it with find_package and links it.
+install-check: cpp
+	rm -rf build/prefix build/example
+	$(VENV)/bin/cmake --install build/cpp --prefix build/prefix >/dev/null
+	$(CMAKE) -S examples/cpp -B build/example -DCMAKE_PREFIX_PATH=$(abspath build/prefix) >/dev/null
+	$(VENV)/bin/cmake --build build/example
+	$(VENV)/bin/make -j2 -f examples/cpp/jobs.mk EXAMPLE=build/example/slots
+
+plugin: $(VENV)/installed
+	$(PYTHON) -m pytest -q tests/plugin
+
+scenarios: $(VENV)/installed
+	$(PYTHON) -m pytest -q tests/make
+
+bench: $(VENV)/installed
+	$(PYTHON) bench/run.py
+
+clean:
+	rm -rf build $(VENV) .venvs
