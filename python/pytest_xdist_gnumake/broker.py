@@ -36,7 +36,11 @@ class Broker:
     """A running ``jobslots broker``, owned by the controller of one pytest session."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], connection: socket.socket, job_slots: int, address: str
+        self,
+        process: subprocess.Popen[bytes],
+        connection: socket.socket,
+        job_slots: int,
+        address: str,
     ) -> None:
         self._process = process
         self._connection = connection

