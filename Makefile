@@ -41,7 +41,8 @@ lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
-	$(VENV)/bin/mypy
+	for folder in python tests/plugin tests/make examples bench; do \
+	  $(VENV)/bin/mypy $$folder; done
 
 format: $(VENV)/ready
 	$(VENV)/bin/clang-format -i $(CXX_SOURCES)
@@ -71,7 +72,7 @@ plugin: $(VENV)/installed
 	$(PYTHON) -m pytest -q tests/plugin
 
 scenarios: $(VENV)/installed
-	$(PYTHON) -m pytest -q tests/make
+	$(PYTHON) -m pytest -q -n2 tests/make
 
 bench: $(VENV)/installed
 	$(PYTHON) bench/run.py

@@ -5,6 +5,7 @@ The messages are described in ``src/broker/protocol.h``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -14,14 +15,14 @@ from pathlib import Path
 
 EXECUTABLE = Path(__file__).with_name("bin") / "jobslots"
 
-#: Seconds that pytest's end waits for the broker's. By then xdist has ended the workers, and the broker
-#: needs a millisecond; the limit is for a worker that even SIGKILL does not end.
+#: Seconds that pytest's end waits for the broker's. By then xdist has ended the workers, and the
+#: broker needs a millisecond; the limit is for a worker that even SIGKILL does not end.
 _END_LIMIT = 30.0
 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """There is no usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
+    """No usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
 
     reason: str
 
@@ -59,11 +60,11 @@ class Broker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(None)
         try:
-            # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here. A
-            # session of its own keeps Ctrl-C and signals to make's process group away.
+            # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here.
+            # A session of its own keeps Ctrl-C and signals to make's process group away.
             process = subprocess.Popen(
-                [EXECUTABLE, "broker"],
-                stdin=theirs,
+                [str(EXECUTABLE), "broker"],
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 close_fds=False,
@@ -109,4 +110,8 @@ class Broker:
                 return
             except OSError:
                 pass
-        self._process.wait()
+        if self._process.wait() != 0:
+            # It was killed, and could not remove its folder.
+            with contextlib.suppress(OSError):
+                Path(self.address).unlink()
+                Path(self.address).parent.rmdir()

@@ -1,4 +1,4 @@
-"""The hooks of the xdist controller: it starts the broker, tells workers where it is, and reports."""
+"""The hooks of the xdist controller: starts the broker, tells workers where it is, reports."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ T = TypeVar("T")
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, T, T]:
     """Wait for a job slot before a worker imports the first conftest file.
 
-    The worker takes the broker's address out of its environment: a pytest that one of its tests starts
-    is not a worker of this session.
+    The worker takes the broker's address out of its environment: a pytest that one of its tests
+    starts is not a worker of this session.
     """
     worker_id = os.environ.get("PYTEST_XDIST_WORKER")
     address = os.environ.pop(ADDRESS_VARIABLE, None)

@@ -14,9 +14,9 @@ class JobSlot:
     """The one job slot that an xdist worker may hold, and its connection to the broker.
 
     Tests do what they like with descriptors: the connection is checked before each use, and opened
-    anew where it is not ours any more. A second connection of the same process replaces the first one
-    and gives up what that held. So whatever goes wrong in an exchange, a KeyboardInterrupt included,
-    the cure is to drop the connection.
+    anew where it is not ours any more. A second connection of the same process replaces the first
+    one and gives up what that held. So whatever goes wrong in an exchange, a KeyboardInterrupt
+    included, the cure is to drop the connection.
 
     Where the broker itself has gone, the worker says so once and goes on without job slots.
     """

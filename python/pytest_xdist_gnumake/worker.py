@@ -29,7 +29,7 @@ class StartUp:
             return (yield)
         finally:
             # Registered last of all plugins, and so the outermost: nothing that others do around a
-            # test happens without a slot, and waiting for one counts towards no timeout or duration.
+            # test happens without a slot, and waiting counts towards no timeout or duration.
             session.config.pluginmanager.register(Work(self._slot))
             self._slot.release()
 

@@ -66,7 +66,7 @@ class Outcome:
         return most_at_once(self.spans)
 
     def of(self, kind: str, prefix: str = "") -> list[Span]:
-        """The spans of one kind, whose names begin with ``prefix``, in the order of their begins."""
+        """The spans of one kind whose names begin with ``prefix``, in the order of begins."""
         return [s for s in self.spans if s.kind == kind and s.name.startswith(prefix)]
 
 
@@ -119,8 +119,8 @@ class Scenario:
     def makefile(self, make: Make, **recipes: str) -> None:
         """A target ``all`` that needs a target for each recipe.
 
-        A recipe that begins with ``pytest`` is run as the make at hand needs it; ``neighbour SECONDS``
-        (or a path to wait for) is a thing beside the sessions.
+        A recipe that begins with ``pytest`` is run as the make at hand needs it; ``neighbour
+        SECONDS`` (or a path to wait for) is a thing beside the sessions.
         """
         lines = [f"all: {' '.join(recipes)}", f".PHONY: all {' '.join(recipes)}"]
         for target, recipe in recipes.items():
@@ -136,7 +136,7 @@ class Scenario:
         self.write("Makefile", "\n".join(lines) + "\n")
 
     def start(self, *command: str, **more: str) -> subprocess.Popen[str]:
-        """Start a command in the scenario's folder, in a process group of its own."""
+        """Start a command in the scenario's folder, in a session of its own."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -145,7 +145,7 @@ class Scenario:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            process_group=0,
+            start_new_session=True,
         )
 
     def end(self, process: subprocess.Popen[str]) -> Outcome:
@@ -175,7 +175,7 @@ class Scenario:
         return self.run(sys.executable, "-m", "pytest", *arguments, **environment)
 
     def processes(self) -> dict[int, str]:
-        """The living processes of this scenario, known by a mark in their environment, with names."""
+        """The living processes of this scenario, known by their environment, with names."""
         mark = f"SCENARIO_MARK={self._mark}".encode()
         found = {}
         for entry in Path("/proc").iterdir():

@@ -138,8 +138,8 @@ def _compare(scenario: Scenario, options: str, *, exact: bool = True) -> None:
 @pytest.mark.parametrize("restarts", ["", "--max-worker-restart=0", "--max-worker-restart=1"])
 def test_crashed_workers(scenario: Scenario, make: Make, restarts: str) -> None:
     crash = "import os\ndef test_crash_{0}(): os._exit(1)\n"
-    # All three are in the first worker's first chunk, and so crash one after the other: xdist itself
-    # fails when a second worker dies while it handles the death of the first.
+    # All three are in the first worker's first chunk, and so crash one after the other: xdist
+    # itself fails when a second worker dies while it handles the death of the first.
     scenario.suite("suite", 40, 0.01)
     scenario.write("suite/test_crash.py", "".join(crash.format(n) for n in range(3)))
     without = scenario.pytest("-p", "no:xdist_gnumake", "-n2", *restarts.split(), "suite")

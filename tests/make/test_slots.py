@@ -106,7 +106,7 @@ def test_auto_heeds_the_variable_of_xdist(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("jobs", [2, 4])
 def test_a_make_inside_a_test_shares_the_slots(scenario: Scenario, jobs: int) -> None:
-    """A fifo reaches every descendant. The inner make runs in the place of the test that waits for it."""
+    """A fifo reaches all descendants. The inner make runs in place of the test that waits."""
     more = """
 import subprocess
 
