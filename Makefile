@@ -15,7 +15,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 CMAKE := $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja)
 
-CXX_SOURCES := $(shell find include src tests bench -name '*.h' -o -name '*.cc')
+CXX_SOURCES := $(shell find include src tests bench examples -name '*.h' -o -name '*.cc')
 PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find include src python -type f -not -path '*/__pycache__/*')
 

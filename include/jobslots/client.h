@@ -8,9 +8,9 @@
 ///       work();
 ///     }                                    // the slot gives itself back
 ///
-/// The first slot is the implicit one, which this process owns; further ones are tokens from make. A
-/// process that dies with a token takes it along: keep what may crash in other processes.
-/// Not for use by several threads at once. The client must outlive its slots.
+/// The first slot is the implicit one, which this process owns; further ones are tokens from make.
+/// A process that dies with a token takes it along: keep what may crash in other processes. Not for
+/// use by several threads at once. The client must outlive its slots.
 
 #include <optional>
 
@@ -20,8 +20,8 @@ namespace jobslots {
 
 class Client;
 
-/// The right to run one job, until it is destroyed. Can be moved, not copied, so that it is given back
-/// exactly once.
+/// The right to run one job, until it is destroyed. Can be moved, not copied, so that it is given
+/// back exactly once.
 class Slot {
  public:
   Slot(Slot&& other) noexcept;

@@ -3,21 +3,23 @@
 /// Who holds which job slot, and who waits: the policy of one session that shares make's job slots
 /// among its clients.
 ///
-/// The session owns the *implicit slot* from birth and takes *tokens* from make for all further slots.
-/// The rules:
+/// The session owns the *implicit slot* from birth and takes *tokens* from make for all further
+/// slots. The rules:
 ///
 ///  1. The implicit slot goes first. A token is wanted only when it is in use and a client waits.
 ///  2. Clients are served in the order in which they asked.
 ///  3. Every token goes back to make, the same byte, once; at once where nobody here waits for it.
-///  4. When the implicit slot becomes free while a client holds a token and nobody waits, that client
+///  4. When the implicit slot becomes free while a client holds a token and nobody waits, that
+///  client
 ///     moves onto the implicit slot and its token goes back. The client never notices.
-///  5. Courtesy: a token passes from client to client for at most kHandOverLimit; then it goes back and
+///  5. Courtesy: a token passes from client to client for at most kHandOverLimit; then it goes back
+///  and
 ///     no token is wanted for kCourtesyPause, so that make, woken by the write, can have it first.
 ///     Otherwise a session in which somebody always waits would starve its neighbours.
 ///
-/// A pure state machine: events in, actions out. It has no descriptor, no clock and no thread; time is
-/// what the caller says it is (any steady clock, never going back). The caller carries the actions out
-/// in order.
+/// A pure state machine: events in, actions out. It has no descriptor, no clock and no thread; time
+/// is what the caller says it is (any steady clock, never going back). The caller carries the
+/// actions out in order.
 
 #include <chrono>
 #include <cstddef>
@@ -63,8 +65,8 @@ class Ledger {
   Actions gone(ClientId client, Time now);
   /// A token was read from make. Tokens that nobody needs any more come straight back as actions.
   Actions token_read(char token, Time now);
-  /// The session's parent no longer accounts for it (the controller died): the implicit slot has gone
-  /// back to make. A client that works on it goes on, and the next token is for it.
+  /// The session's parent no longer accounts for it (the controller died): the implicit slot has
+  /// gone back to make. A client that works on it goes on, and the next token is for it.
   Actions implicit_slot_lost(Time now);
 
   /// Whether a token should be read from make now.
@@ -97,7 +99,8 @@ class Ledger {
   std::deque<ClientId> waiting_;
   bool has_implicit_slot_ = true;
   bool implicit_slot_in_use_ = false;
-  /// The client that was on the implicit slot when it was lost, until a token covers it or it is done.
+  /// The client that was on the implicit slot when it was lost, until a token covers it or it is
+  /// done.
   std::optional<ClientId> uncovered_;
   Time pause_until_ = Time::min();
 };

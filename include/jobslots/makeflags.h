@@ -6,12 +6,12 @@
 /// backslash protects the blank or backslash behind it. The jobserver is one of
 ///
 ///     --jobserver-auth=fifo:PATH   GNU make >= 4.4: a named pipe
-///     --jobserver-auth=R,W         GNU make 4.2, 4.3, or 4.4 with --jobserver-style=pipe: descriptors
-///     --jobserver-fds=R,W          GNU make 3.78 to 4.1
+///     --jobserver-auth=R,W         descriptors: GNU make 4.2, 4.3, or 4.4 with pipe style
+///     --jobserver-fds=R,W          the same, GNU make 3.78 to 4.1
 ///
-/// and the last one given counts. Negative descriptors say that make withholds them from this recipe,
-/// because its line neither has a "+" nor mentions $(MAKE).
-/// Source: GNU make manual, "POSIX Jobserver Interaction" and "Communicating Options to a Sub-make".
+/// and the last one given counts. Negative descriptors say that make withholds them from this
+/// recipe, because its line neither has a "+" nor mentions $(MAKE). Source: GNU make manual, "POSIX
+/// Jobserver Interaction" and "Communicating Options to a Sub-make".
 ///
 /// Nothing here does I/O: the text goes in, a value comes out.
 
@@ -51,8 +51,8 @@ Result<Makeflags> parse_makeflags(std::string_view value);
 /// Looks a variable up: getenv, or a map in a test. Null where it is not set.
 using GetEnv = std::function<const char*(const char* name)>;
 
-/// The jobserver of MAKEFLAGS, else of MFLAGS, else of CARGO_MAKEFLAGS: of the first one that speaks of
-/// a jobserver, whether it can be understood or not.
+/// The jobserver of MAKEFLAGS, else of MFLAGS, else of CARGO_MAKEFLAGS: of the first one that
+/// speaks of a jobserver, whether it can be understood or not.
 Result<Makeflags> makeflags_from_environment(const GetEnv& getenv);
 
 }  // namespace jobslots

@@ -2,9 +2,10 @@
 
 /// A jobserver seen from a client: bytes can be taken from it and must be returned to it.
 ///
-/// make puts N-1 bytes (tokens) into a fifo or pipe for its N job slots; the slot that has no byte is the
-/// implicit one, which the client owns since it was started. Whoever reads a byte holds a job slot until
-/// it has written the same byte back. Source: GNU make manual, "POSIX Jobserver Interaction".
+/// make puts N-1 bytes (tokens) into a fifo or pipe for its N job slots; the slot that has no byte
+/// is the implicit one, which the client owns since it was started. Whoever reads a byte holds a
+/// job slot until it has written the same byte back. Source: GNU make manual, "POSIX Jobserver
+/// Interaction".
 ///
 /// Everything here is non-blocking on a file description of our own: the one behind an inherited
 /// descriptor is shared with make and all its clients, and changing its flags would change theirs.
@@ -19,8 +20,8 @@ namespace jobslots {
 
 class TokenSource {
  public:
-  /// Opens the fifo, device or pipe that auth names. Withheld or stale descriptors are looked for in
-  /// the nearest ancestor process that is a make (see ancestor.h).
+  /// Opens the fifo, device or pipe that auth names. Withheld or stale descriptors are looked for
+  /// in the nearest ancestor process that is a make (see ancestor.h).
   static Result<TokenSource> open(const Makeflags& makeflags);
 
   /// Becomes readable when there is a token to take, writable when one can be returned.

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Why there is no usable jobserver, as a value: a reason that a program can compare and a text that
-/// a person can act on.
+/// Why there is no usable jobserver, as a value: a reason that a program can compare and a text
+/// that a person can act on.
 
 #include <string>
 #include <string_view>

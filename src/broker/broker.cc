@@ -56,8 +56,8 @@ void Broker::add_watch(int fd, Source source, Ledger::ClientId id, bool for_writ
 
 void Broker::remove_watch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-/// While nothing is wanted the jobserver is not watched at all: it is level-triggered, and tokens that
-/// are there for others would keep this process awake.
+/// While nothing is wanted the jobserver is not watched at all: it is level-triggered, and tokens
+/// that are there for others would keep this process awake.
 void Broker::update_token_watches() {
   const bool readable = ledger_.wants_token(now()) && !tokens_.lost();
   const bool writable = !returning_.empty();
@@ -113,7 +113,8 @@ void Broker::dispatch(Source source, Ledger::ClientId id) {
 }
 
 void Broker::accept_workers() {
-  const int fd = accept4(rendezvous_.listening_fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  const int fd =
+      accept4(rendezvous_.listening_fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
   Peer peer{UniqueFd(fd)};
   if (!peer.same_user()) return;
@@ -182,7 +183,8 @@ void Broker::greet(Ledger::ClientId id) {
   if (!worker.peer.send("welcome " + std::to_string(kProtocolVersion))) forget(id);
 }
 
-/// The process may live on: then a test has closed its socket, and the worker still works on its slot.
+/// The process may live on: then a test has closed its socket, and the worker still works on its
+/// slot.
 void Broker::socket_closed(Ledger::ClientId id) {
   Worker& worker = workers_.at(id);
   if (worker.peer.has_life_fd() && ledger_.state_of(id) == Ledger::State::kHolding) {

@@ -1,15 +1,16 @@
 #pragma once
 
-/// The broker: the one process of a pytest session that talks to make. It holds every token that the
-/// session has taken, and gives job slots to the session's workers.
+/// The broker: the one process of a pytest session that talks to make. It holds every token that
+/// the session has taken, and gives job slots to the session's workers.
 ///
-/// No user code runs in it, so nothing that a test does can lose a token. A worker that dies is seen
-/// through its pidfd and its socket, and its slot is free again at once. The broker lives as long as
-/// the controller or a worker does, and returns every token before it ends.
+/// No user code runs in it, so nothing that a test does can lose a token. A worker that dies is
+/// seen through its pidfd and its socket, and its slot is free again at once. The broker lives as
+/// long as the controller or a worker does, and returns every token before it ends.
 ///
-/// Orderly end: the controller says bye, the workers end, the broker returns what it holds and ends.
-/// Controller killed: its job slot, the implicit one, is make's again. The broker sends SIGINT to the
-/// workers, whose results nobody reads any more, and serves them with tokens only until they have ended.
+/// Orderly end: the controller says bye, the workers end, the broker returns what it holds and
+/// ends. Controller killed: its job slot, the implicit one, is make's again. The broker sends
+/// SIGINT to the workers, whose results nobody reads any more, and serves them with tokens only
+/// until they have ended.
 
 #include <chrono>
 #include <deque>

@@ -29,7 +29,7 @@ class Peer {
   void disconnect() { socket_.reset(); }
 
   struct Received {
-    bool closed = false;      ///< End of file or an error: no message will come any more.
+    bool closed = false;  ///< End of file or an error: no message will come any more.
     std::optional<std::string> message;
   };
   Received receive();

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The messages between the broker and its clients: AF_UNIX, SOCK_SEQPACKET, one text a packet, words
-/// separated by one blank.
+/// The messages between the broker and its clients: AF_UNIX, SOCK_SEQPACKET, one text a packet,
+/// words separated by one blank.
 ///
 ///   worker -> broker                        broker -> worker
 ///     hello VERSION worker NAME               welcome VERSION
@@ -10,11 +10,11 @@
 ///
 ///   controller -> broker                    broker -> controller
 ///     hello VERSION controller                welcome VERSION SLOTS PATH
-///     bye                                     unavailable VERSION REASON TEXT (and the broker ends)
+///     bye                                     unavailable VERSION REASON TEXT (the broker ends)
 ///
-/// SLOTS is N of make's -jN, 0 where make does not tell; PATH is where workers connect, to the end of
-/// the packet. REASON is one word of name_of(Reason). Before the broker closes the connection of a
-/// client that breaks the protocol, it says "refused TEXT".
+/// SLOTS is N of make's -jN, 0 where make does not tell; PATH is where workers connect, to the end
+/// of the packet. REASON is one word of name_of(Reason). Before the broker closes the connection of
+/// a client that breaks the protocol, it says "refused TEXT".
 
 #include <cstddef>
 

@@ -7,8 +7,8 @@
 
 namespace jobslots {
 
-/// The place where workers find the broker: a listening SOCK_SEQPACKET socket in a directory that only
-/// this user can enter (0700). Both are removed when this is destroyed.
+/// The place where workers find the broker: a listening SOCK_SEQPACKET socket in a directory that
+/// only this user can enter (0700). Both are removed when this is destroyed.
 class Rendezvous {
  public:
   /// Makes the directory in $TMPDIR, else in the first of the system's usual places that allows it.

@@ -24,8 +24,8 @@ void ignore_signals() {
   }
 }
 
-/// Inherited descriptors may be a log file or the pipe that somebody reads to its end: they must not
-/// stay open as long as this process lives.
+/// Inherited descriptors may be a log file or the pipe that somebody reads to its end: they must
+/// not stay open as long as this process lives.
 void close_all_but(const std::vector<int>& kept) {
   std::vector<int> open;
   if (DIR* directory = opendir("/proc/self/fd")) {
@@ -57,8 +57,8 @@ Result<Broker> open_broker(Peer controller) {
   auto tokens = TokenSource::open(std::get<Makeflags>(makeflags));
   if (const auto* why = std::get_if<Unavailable>(&tokens)) return fail(*why);
   auto& source = std::get<TokenSource>(tokens);
-  close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controller.life_fd(),
-                 source.read_fd(), source.write_fd()});
+  close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controller.life_fd(), source.read_fd(),
+                 source.write_fd()});
   auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
   if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return fail(*why);
   auto& place = std::get<Rendezvous>(rendezvous);

@@ -20,7 +20,8 @@ Ledger::Actions Ledger::want(ClientId client, Time now) {
 }
 
 Ledger::Actions Ledger::done(ClientId client, Time now) {
-  if (state_of(client) != State::kHolding) return {Refuse{client, "gave back what it did not hold"}};
+  if (state_of(client) != State::kHolding)
+    return {Refuse{client, "gave back what it did not hold"}};
   Actions actions;
   Client& entry = clients_.at(client);
   entry.state = State::kIdle;
@@ -79,19 +80,19 @@ void Ledger::grant_to_first_waiting(std::optional<Token> slot, Actions& actions)
   actions.emplace_back(Grant{client});
 }
 
-/// A slot has become free here: by a client that is done, a token just read, or (no token) the implicit
-/// slot. Decides who has it next.
+/// A slot has become free here: by a client that is done, a token just read, or (no token) the
+/// implicit slot. Decides who has it next.
 void Ledger::slot_freed(std::optional<Token> slot, Time now, Actions& actions) {
   if (!slot) {
     implicit_slot_freed(actions);
     return;
   }
-  if (uncovered_) {
+  const bool may_stay = now - slot->taken < kHandOverLimit;
+  if (may_stay && uncovered_) {
     clients_.at(*uncovered_).token = *slot;
     uncovered_.reset();
     return;
   }
-  const bool may_stay = now - slot->taken < kHandOverLimit;
   if (may_stay && !waiting_.empty()) {
     grant_to_first_waiting(slot, actions);
     return;

@@ -46,29 +46,31 @@ std::optional<PipeAuth> parse_pipe(std::string_view text) {
   return PipeAuth{*read_fd, *write_fd, *read_fd < 0 || *write_fd < 0};
 }
 
-/// The auth of the option values in the order given. A withheld pair keeps the numbers of the pair
-/// before it: those are make's own, and the way to the pipe through /proc.
-Result<std::variant<FifoAuth, PipeAuth>> last_auth(const std::vector<std::string>& values) {
-  std::optional<std::variant<FifoAuth, PipeAuth>> auth;
-  for (const std::string& value : values) {
-    if (const auto path = after_prefix(value, "fifo:")) {
-      if (path->empty()) return Unavailable{Reason::kNotUnderstood, "MAKEFLAGS names no fifo"};
-      auth = FifoAuth{std::string(*path)};
-      continue;
-    }
-    std::optional<PipeAuth> pipe = parse_pipe(value);
-    if (!pipe) {
-      return Unavailable{Reason::kNotUnderstood,
-                         "the jobserver \"" + value + "\" is neither fifo:PATH nor R,W"};
-    }
-    if (pipe->withheld) {
-      const auto* before = auth ? std::get_if<PipeAuth>(&*auth) : nullptr;
-      pipe = before ? PipeAuth{before->read_fd, before->write_fd, true} : PipeAuth{-1, -1, true};
-    }
-    auth = *pipe;
+using Auth = std::variant<FifoAuth, PipeAuth>;
+
+/// The auth of one option's value. A withheld pair keeps the numbers of the pair before it: those
+/// are make's own, and the way to the pipe through /proc.
+Result<Auth> parse_auth(const std::string& value, const Result<Auth>& before) {
+  if (const auto path = after_prefix(value, "fifo:")) {
+    if (path->empty()) return Unavailable{Reason::kNotUnderstood, "MAKEFLAGS names no fifo"};
+    return FifoAuth{std::string(*path)};
   }
-  if (!auth) return Unavailable{Reason::kNone, "no jobserver in the environment"};
-  return *auth;
+  const std::optional<PipeAuth> pipe = parse_pipe(value);
+  if (!pipe) {
+    return Unavailable{Reason::kNotUnderstood,
+                       "the jobserver \"" + value + "\" is neither fifo:PATH nor R,W"};
+  }
+  if (!pipe->withheld) return *pipe;
+  const auto* auth = std::get_if<Auth>(&before);
+  const auto* pair = auth ? std::get_if<PipeAuth>(auth) : nullptr;
+  return pair ? PipeAuth{pair->read_fd, pair->write_fd, true} : PipeAuth{-1, -1, true};
+}
+
+/// The last value counts, whatever the ones before it are.
+Result<Auth> last_auth(const std::vector<std::string>& values) {
+  Result<Auth> auth = Unavailable{Reason::kNone, "no jobserver in the environment"};
+  for (const std::string& value : values) auth = parse_auth(value, auth);
+  return auth;
 }
 
 }  // namespace

@@ -15,6 +15,16 @@ Unavailable failed(const std::string& what) {
   return {Reason::kSystem, what + ": " + std::strerror(errno)};
 }
 
+/// As make writes a path into MAKEFLAGS, see jobslots/makeflags.h.
+std::string escaped(const std::string& path) {
+  std::string text;
+  for (const char c : path) {
+    if (c == ' ' || c == '\t' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
 }  // namespace
 
 Result<Server> Server::create(unsigned job_slots, const std::string& directory) {
@@ -38,7 +48,7 @@ Server::~Server() {
 }
 
 std::string Server::makeflags() const {
-  return " -j" + std::to_string(job_slots_) + " --jobserver-auth=fifo:" + fifo_path();
+  return " -j" + std::to_string(job_slots_) + " --jobserver-auth=fifo:" + escaped(fifo_path());
 }
 
 int Server::tokens_available() const {

@@ -48,7 +48,7 @@ bool can_be_polled(int fd) {
 Result<UniqueFd> open_fifo(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!fd) return cannot_open(path, errno);
-  struct stat status{};
+  struct stat status {};
   const bool usable = fstat(fd.get(), &status) == 0 &&
                       (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) &&
                       can_be_polled(fd.get());
@@ -69,22 +69,21 @@ Result<PipeEnds> open_pipe(pid_t pid, const PipeAuth& pipe) {
   const std::string read_path = descriptor_path(pid, pipe.read_fd);
   const std::string write_path = descriptor_path(pid, pipe.write_fd);
   const std::string numbers = std::to_string(pipe.read_fd) + "," + std::to_string(pipe.write_fd);
-  struct stat read_status{};
-  struct stat write_status{};
+  struct stat read_status {};
+  struct stat write_status {};
   if (stat(read_path.c_str(), &read_status) != 0 || stat(write_path.c_str(), &write_status) != 0) {
     if (errno == EACCES || errno == EPERM) return cannot_open(read_path, errno);
     return Unavailable{Reason::kBadDescriptor,
                        "the jobserver's descriptors " + numbers + " are closed"};
   }
   // The mode bits of the link tell how the descriptor was opened, see proc(5) on /proc/PID/fd.
-  struct stat read_link{};
-  struct stat write_link{};
-  const bool one_pipe = S_ISFIFO(read_status.st_mode) && S_ISFIFO(write_status.st_mode) &&
-                        read_status.st_ino == write_status.st_ino &&
-                        read_status.st_dev == write_status.st_dev &&
-                        lstat(read_path.c_str(), &read_link) == 0 &&
-                        lstat(write_path.c_str(), &write_link) == 0 &&
-                        (read_link.st_mode & S_IRUSR) != 0 && (write_link.st_mode & S_IWUSR) != 0;
+  struct stat read_link {};
+  struct stat write_link {};
+  const bool one_pipe =
+      S_ISFIFO(read_status.st_mode) && S_ISFIFO(write_status.st_mode) &&
+      read_status.st_ino == write_status.st_ino && read_status.st_dev == write_status.st_dev &&
+      lstat(read_path.c_str(), &read_link) == 0 && lstat(write_path.c_str(), &write_link) == 0 &&
+      (read_link.st_mode & S_IRUSR) != 0 && (write_link.st_mode & S_IWUSR) != 0;
   if (!one_pipe) {
     return Unavailable{Reason::kBadDescriptor, "the jobserver's descriptors " + numbers +
                                                    " are not the two ends of one pipe"};

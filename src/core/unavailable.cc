@@ -27,7 +27,7 @@ std::string_view name_of(Reason reason) {
 std::string_view Unavailable::cure() const {
   switch (reason) {
     case Reason::kNone:
-      return "run pytest from a recipe of make -jN";
+      return "start it from a recipe of make -jN";
     case Reason::kNotUnderstood:
       return "let make set MAKEFLAGS, or unset it";
     case Reason::kWithheld:

@@ -1,0 +1,1 @@
+"""What ran when: logged by the tests and linters themselves, counted and drawn afterwards."""

@@ -1,0 +1,1 @@
+"""A small shop: prices, a catalogue, baskets, discounts, stock, invoices and reports."""
