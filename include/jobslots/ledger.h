@@ -7,15 +7,22 @@
 /// slots. The rules:
 ///
 ///  1. The implicit slot goes first. A token is wanted only when it is in use and a client waits.
+///
 ///  2. Clients are served in the order in which they asked.
+///
 ///  3. Every token goes back to make, the same byte, once; at once where nobody here waits for it.
+///
 ///  4. When the implicit slot becomes free while a client holds a token and nobody waits, that
-///  client
-///     moves onto the implicit slot and its token goes back. The client never notices.
+///     client moves onto the implicit slot and its token goes back. The client never notices.
+///
 ///  5. Courtesy: a token passes from client to client for at most kHandOverLimit; then it goes back
-///  and
-///     no token is wanted for kCourtesyPause, so that make, woken by the write, can have it first.
+///     and none is wanted for kCourtesyPause, so that make, woken by the write, can have it first.
 ///     Otherwise a session in which somebody always waits would starve its neighbours.
+///
+///  6. A client that is still to be started may only take a slot that no living client is about to
+///     want: only while there are more free slots than idle clients, and nobody waits. A client
+///     between two tests holds nothing for a moment; a start-up that takes that slot would keep it
+///     waiting for as long as the start-up lasts.
 ///
 /// A pure state machine: events in, actions out. It has no descriptor, no clock and no thread; time
 /// is what the caller says it is (any steady clock, never going back). The caller carries the
@@ -44,6 +51,10 @@ class Ledger {
   struct Grant {
     ClientId client;
   };
+  /// The client is to be started now: its slot is taken, and it has it when it joins.
+  struct Begin {
+    ClientId client;
+  };
   /// The byte is to be written back to make.
   struct ReturnToken {
     char token;
@@ -53,31 +64,53 @@ class Ledger {
     ClientId client;
     const char* why;
   };
-  using Action = std::variant<Grant, ReturnToken, Refuse>;
+  using Action = std::variant<Grant, Begin, ReturnToken, Refuse>;
   using Actions = std::vector<Action>;
 
-  enum class State { kUnknown, kIdle, kWaiting, kHolding };
+  enum class State {
+    kUnknown,
+    kToStart,   ///< Not there yet; to be started when there is a slot for it.
+    kStarting,  ///< Has a slot, but has not asked for it yet: its first want is granted at once.
+    kIdle,
+    kWaiting,
+    kHolding,
+  };
 
+  /// The client is there, without a slot.
   Actions join(ClientId client);
+  /// The client is there, as the one that was begun as `started`, and has the slot that this got.
+  Actions join_as(ClientId client, ClientId started, Time now);
+  /// The client is to be started when there is a slot for it: Begin says so.
+  Actions start(ClientId client);
   Actions want(ClientId client, Time now);
   Actions done(ClientId client, Time now);
-  /// The client has ended in whatever state it was. Unknown clients are ignored.
+  /// The client has ended in whatever state it was, or is not to be started any more. Unknown
+  /// clients are ignored.
   Actions gone(ClientId client, Time now);
   /// A token was read from make. Tokens that nobody needs any more come straight back as actions.
   Actions token_read(char token, Time now);
   /// The session's parent no longer accounts for it (the controller died): the implicit slot has
   /// gone back to make. A client that works on it goes on, and the next token is for it.
   Actions implicit_slot_lost(Time now);
+  /// Begins the next client to be started on the implicit slot, where that is free.
+  Actions start_on_implicit_slot();
 
-  /// Whether a token should be read from make now.
+  /// Whether a token should be read from make now, for a client that waits.
   bool wants_token(Time now) const;
-  /// When wants_token() will become true without any event. Nothing where time changes nothing.
+  /// Whether a client is to be started, and may be once tokens come free.
+  bool wants_to_start() const { return !to_start_.empty() && !someone_needs_a_token(); }
+  /// Whether one may be started now (rule 6), if so many tokens can be read from make.
+  bool may_start(std::size_t tokens_free, Time now) const;
+  bool implicit_slot_free() const { return has_implicit_slot_ && !implicit_slot_in_use_; }
+  /// When wants_token() or may_start() may become true without any event. Nothing where time
+  /// changes nothing.
   std::optional<Time> next_deadline(Time now) const;
 
   State state_of(ClientId client) const;
   std::size_t clients() const { return clients_.size(); }
   std::size_t waiting() const { return waiting_.size(); }
-  std::size_t holding() const;
+  /// Clients that have a slot, those that are starting included.
+  std::size_t holding() const { return count(State::kHolding) + count(State::kStarting); }
   std::size_t tokens_held() const;
 
  private:
@@ -87,16 +120,23 @@ class Ledger {
   };
   struct Client {
     State state = State::kIdle;
-    std::optional<Token> token;  ///< While holding: nothing means the implicit slot.
+    std::optional<Token> token;  ///< While it has a slot: nothing means the implicit one.
   };
 
   bool someone_needs_a_token() const { return !waiting_.empty() || uncovered_.has_value(); }
+  static bool has_slot(const Client& client) {
+    return client.state == State::kHolding || client.state == State::kStarting;
+  }
+  std::size_t count(State state) const;
   void grant_to_first_waiting(std::optional<Token> slot, Actions& actions);
+  void begin_first_to_start(std::optional<Token> slot, Actions& actions);
+  void give_up_slot(ClientId client, Time now, Actions& actions);
   void slot_freed(std::optional<Token> slot, Time now, Actions& actions);
   void implicit_slot_freed(Actions& actions);
 
   std::map<ClientId, Client> clients_;
   std::deque<ClientId> waiting_;
+  std::deque<ClientId> to_start_;
   bool has_implicit_slot_ = true;
   bool implicit_slot_in_use_ = false;
   /// The client that was on the implicit slot when it was lost, until a token covers it or it is

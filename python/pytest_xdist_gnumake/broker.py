@@ -10,6 +10,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,8 @@ class Broker:
         self.job_slots = job_slots
         #: The path of the socket that workers connect to.
         self.address = address
+        self._listener: threading.Thread | None = None
+        self._closing = False
 
     @classmethod
     def start(cls) -> Broker | Unavailable:
@@ -97,19 +101,61 @@ class Broker:
         name, _, message = text.partition(" ")
         return Unavailable("" if name == "none" else message)
 
+    def start_workers(self, worker_ids: Iterable[str]) -> list[str]:
+        """Ask for a slot for each of the workers. Those that can be started now, in order."""
+        for worker_id in worker_ids:
+            self.request_start(worker_id)
+        self._send("sync")
+        begun = []
+        while (message := self._receive()) not in ("", "synced"):
+            begun.append(message.removeprefix("begin "))
+        return begun
+
+    def request_start(self, worker_id: str) -> None:
+        """Ask for a slot for a worker that is to be started then."""
+        self._send(f"start {worker_id}")
+
+    def cancel(self, worker_id: str) -> None:
+        """Give the slot back that was asked for or got for a worker that is not started."""
+        self._send(f"cancel {worker_id}")
+
+    def listen(self, begin: Callable[[str | None], None]) -> None:
+        """Call ``begin``, from a thread, with each worker for which a slot was asked and has come.
+
+        With None where the broker has gone, and no more will come.
+        """
+        self._listener = threading.Thread(target=self._listen, args=(begin,), daemon=True)
+        self._listener.start()
+
+    def _listen(self, begin: Callable[[str | None], None]) -> None:
+        while message := self._receive():
+            begin(message.removeprefix("begin "))
+        if not self._closing:
+            begin(None)
+
+    def _send(self, message: str) -> None:
+        with contextlib.suppress(OSError):  # Where the broker has gone, workers say so.
+            self._connection.send(message.encode())
+
+    def _receive(self) -> str:
+        try:
+            return self._connection.recv(4096).decode()
+        except OSError:
+            return ""
+
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""
-        with self._connection as connection:
-            try:
-                connection.send(b"bye")
-                connection.settimeout(_END_LIMIT)
-                connection.recv(1)
-            except TimeoutError:
-                # It ends by itself later, as a child of init.
-                self._process.returncode = 0
-                return
-            except OSError:
-                pass
+        self._closing = True
+        self._send("bye")
+        if self._listener is None:
+            self.listen(lambda _: None)
+        assert self._listener is not None
+        self._listener.join(_END_LIMIT)
+        if self._listener.is_alive():
+            # It ends by itself later, as a child of init.
+            self._process.returncode = 0
+            return
+        self._connection.close()
         if self._process.wait() != 0:
             # It was killed, and could not remove its folder.
             with contextlib.suppress(OSError):

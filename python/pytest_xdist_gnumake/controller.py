@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import execnet
 import pytest
 
 from .broker import Broker, Unavailable
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+T = TypeVar("T")
 
 #: Where workers of this session connect to. Set only while an xdist session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
@@ -15,12 +23,30 @@ CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
 
 
+def add_options(parser: pytest.Parser) -> None:
+    """How workers are started: on the command line, or in the configuration file."""
+    group = parser.getgroup("xdist", "distributed and subprocess testing")
+    text = "When to start xdist workers under a jobserver: 'slots', when there is a job slot"
+    text += " for them, or 'all', all at once, as xdist does"
+    group.addoption("--jobslots-start", choices=["slots", "all"], help=f"{text}.")
+    parser.addini("jobslots_start", f"{text} (default: slots).", default="slots")
+
+
+def start_of_workers(config: pytest.Config) -> str:
+    """``slots`` or ``all``, see `add_options`."""
+    value = config.getoption("--jobslots-start") or config.getini("jobslots_start")
+    if value not in ("slots", "all"):
+        raise pytest.UsageError(f"jobslots_start must be 'slots' or 'all', not {value!r}")
+    return str(value)
+
+
 class Controller:
     """Registered in every pytest process that is not a worker; does nothing until xdist is used."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._broker: Broker | Unavailable | None = None
+        self._worker_count = 0
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
@@ -30,18 +56,52 @@ class Controller:
         broker = self._start_broker()
         return broker.job_slots or None if isinstance(broker, Broker) else None
 
-    @pytest.hookimpl(optionalhook=True, tryfirst=True)
-    def pytest_xdist_setupnodes(self) -> None:
+    @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
+    def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
+        self._worker_count = len(specs)
         broker = self._start_broker()
         if isinstance(broker, Unavailable):
             self._report(DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
-            return
+            return (yield)
         self._report(CLIENT_LINE)
         environment = pytest.MonkeyPatch()
         self._config.add_cleanup(environment.undo)
         environment.setenv(ADDRESS_VARIABLE, broker.address)
+        result = yield  # Everybody else sees all workers that are to be.
+        self._stagger(broker, specs)
+        return result
+
+    def _stagger(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
+        if start_of_workers(self._config) == "all":
+            return
+        from . import staggered
+
+        reason = staggered.why_not(self._config, specs)
+        if reason is None:
+            staggered.stagger(self._config, broker, specs)
+        elif self._config.option.verbose > 0:
+            self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """A worker is told of all workers that may come, not only of those that are there."""
+        node.workerinput["workercount"] = self._worker_count
+
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+        scheduler = yield
+        session: Any = self._config.pluginmanager.getplugin("dsession")
+        if hasattr(session, "adopt_scheduler"):
+            session.adopt_scheduler(scheduler)
+        return scheduler
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        """Free the slot of a worker that has died before it could say hello to the broker."""
+        if isinstance(self._broker, Broker):
+            self._broker.cancel(node.gateway.id)
 
     def _start_broker(self) -> Broker | Unavailable:
         if self._broker is None:

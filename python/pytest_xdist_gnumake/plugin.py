@@ -8,10 +8,14 @@ from typing import TypeVar
 
 import pytest
 
-from .controller import ADDRESS_VARIABLE, Controller
+from .controller import ADDRESS_VARIABLE, Controller, add_options
 from .worker import start_worker
 
 T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,8 +1,10 @@
 #include "broker.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -25,13 +27,16 @@ Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous)
       rendezvous_(std::move(rendezvous)),
       controller_(std::move(controller)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)) {
-  add_watch(rendezvous_.listening_fd(), Source::kListener, kController);
-  add_watch(controller_.socket_fd(), Source::kSocket, kController);
-  if (controller_.has_life_fd()) add_watch(controller_.life_fd(), Source::kLife, kController);
+  add_watch(rendezvous_.listening_fd(), Source::kListener, kController, EPOLLIN);
+  add_watch(controller_.socket_fd(), Source::kSocket, kController, EPOLLIN);
+  if (controller_.has_life_fd()) {
+    add_watch(controller_.life_fd(), Source::kLife, kController, EPOLLIN);
+  }
 }
 
 void Broker::run() {
   while (!session_over()) {
+    begin_starts();
     update_token_watches();
     std::array<epoll_event, 64> events{};
     const int count =
@@ -47,32 +52,41 @@ bool Broker::session_over() const {
   return controller_over_ && ledger_.clients() == 0 && returning_.empty();
 }
 
-void Broker::add_watch(int fd, Source source, Ledger::ClientId id, bool for_writing) {
+void Broker::add_watch(int fd, Source source, Ledger::ClientId id, std::uint32_t events) {
   epoll_event event{};
-  event.events = for_writing ? EPOLLOUT : EPOLLIN;
+  event.events = events;
   event.data.u64 = (id << kSourceBits) | static_cast<unsigned>(source);
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
 void Broker::remove_watch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-/// While nothing is wanted the jobserver is not watched at all: it is level-triggered, and tokens
-/// that are there for others would keep this process awake.
+/// While nothing is wanted the jobserver is not watched at all: tokens that are there for others
+/// would keep this process awake. While a worker waits, any token will do (level-triggered); while
+/// one is to be started, those that are there may have to stay for others, and only a change counts
+/// (edge-triggered, see epoll(7)).
 void Broker::update_token_watches() {
-  const bool readable = ledger_.wants_token(now()) && !tokens_.lost();
   const bool writable = !returning_.empty();
   const bool one_fd = tokens_.read_fd() == tokens_.write_fd();
-  // epoll knows a descriptor once: a fifo is watched for one purpose at a time, returning first.
-  const bool watch_readable = readable && !(one_fd && writable);
-  if (watching_readable_ && !watch_readable) remove_watch(tokens_.read_fd());
+  Watch watch = Watch::kNone;
+  if (tokens_.lost() || (one_fd && writable)) {
+    // epoll knows a descriptor once: a fifo is watched for one purpose at a time, returning first.
+    watch = Watch::kNone;
+  } else if (ledger_.wants_token(now())) {
+    watch = Watch::kTokenThere;
+  } else if (ledger_.wants_to_start()) {
+    watch = Watch::kTokenComes;
+  }
+  if (readable_watch_ != watch && readable_watch_ != Watch::kNone) remove_watch(tokens_.read_fd());
   if (watching_writable_ && !writable) remove_watch(tokens_.write_fd());
-  if (!watching_readable_ && watch_readable) {
-    add_watch(tokens_.read_fd(), Source::kTokenReadable, kController);
+  if (readable_watch_ != watch && watch != Watch::kNone) {
+    const std::uint32_t events = watch == Watch::kTokenComes ? EPOLLIN | EPOLLET : EPOLLIN;
+    add_watch(tokens_.read_fd(), Source::kTokenReadable, kController, events);
   }
   if (!watching_writable_ && writable) {
-    add_watch(tokens_.write_fd(), Source::kTokenWritable, kController, true);
+    add_watch(tokens_.write_fd(), Source::kTokenWritable, kController, EPOLLOUT);
   }
-  watching_readable_ = watch_readable;
+  readable_watch_ = watch;
   watching_writable_ = writable;
 }
 
@@ -119,8 +133,8 @@ void Broker::accept_workers() {
   Peer peer{UniqueFd(fd)};
   if (!peer.same_user()) return;
   const Ledger::ClientId id = next_id_++;
-  add_watch(peer.socket_fd(), Source::kSocket, id);
-  if (peer.has_life_fd()) add_watch(peer.life_fd(), Source::kLife, id);
+  add_watch(peer.socket_fd(), Source::kSocket, id, EPOLLIN);
+  if (peer.has_life_fd()) add_watch(peer.life_fd(), Source::kLife, id, EPOLLIN);
   workers_.emplace(id, Worker{std::move(peer)});
 }
 
@@ -137,11 +151,38 @@ void Broker::receive_from(Ledger::ClientId id) {
 
 void Broker::receive_from_controller() {
   const Peer::Received received = controller_.receive();
-  if (received.message == "bye") controller_over_ = true;
+  if (received.message) handle_controller(*received.message);
   if (!received.closed) return;
   remove_watch(controller_.socket_fd());
   controller_.disconnect();
   if (!controller_.has_life_fd()) controller_died();
+}
+
+void Broker::handle_controller(const std::string& message) {
+  const std::string argument = message.substr(std::min(message.find(' ') + 1, message.size()));
+  if (message == "bye") {
+    end_starts();
+    controller_over_ = true;
+  } else if (message == "sync") {
+    begin_starts();
+    controller_.send("synced");
+  } else if (message.starts_with("start ")) {
+    cancel_start(argument);
+    carry_out(ledger_.start(to_start_[argument] = next_id_++));
+  } else if (message.starts_with("cancel ")) {
+    cancel_start(argument);
+  }
+}
+
+void Broker::cancel_start(const std::string& name) {
+  const auto entry = to_start_.find(name);
+  if (entry == to_start_.end()) return;
+  carry_out(ledger_.gone(entry->second, now()));
+  to_start_.erase(entry);
+}
+
+void Broker::end_starts() {
+  while (!to_start_.empty()) cancel_start(std::string(to_start_.begin()->first));
 }
 
 void Broker::handle(Ledger::ClientId id, const std::string& message) {
@@ -154,11 +195,12 @@ void Broker::handle(Ledger::ClientId id, const std::string& message) {
     std::string hello;
     std::string role;
     int version = 0;
+    std::string name;
     if (workers_.at(id).greeted) {
       refuse(id, "said hello already");
-    } else if (words >> hello >> version >> role && version == kProtocolVersion &&
+    } else if (words >> hello >> version >> role >> name && version == kProtocolVersion &&
                role == "worker") {
-      greet(id);
+      greet(id, name);
     } else {
       refuse(id, "this broker speaks version " + std::to_string(kProtocolVersion) + " to workers");
     }
@@ -167,7 +209,7 @@ void Broker::handle(Ledger::ClientId id, const std::string& message) {
   }
 }
 
-void Broker::greet(Ledger::ClientId id) {
+void Broker::greet(Ledger::ClientId id, const std::string& name) {
   Worker& worker = workers_.at(id);
   // A test may have closed the worker's socket, and the worker connects again: one process, one
   // client. What its lost connection held is free from here on.
@@ -179,7 +221,12 @@ void Broker::greet(Ledger::ClientId id) {
   }
   for (const Ledger::ClientId other : earlier) forget(other);
   worker.greeted = true;
-  carry_out(ledger_.join(id));
+  if (const auto started = to_start_.find(name); started != to_start_.end()) {
+    carry_out(ledger_.join_as(id, started->second, now()));
+    to_start_.erase(started);
+  } else {
+    carry_out(ledger_.join(id));
+  }
   if (!worker.peer.send("welcome " + std::to_string(kProtocolVersion))) forget(id);
 }
 
@@ -210,6 +257,7 @@ void Broker::forget(Ledger::ClientId id) {
 void Broker::controller_died() {
   if (controller_.has_life_fd()) remove_watch(controller_.life_fd());
   controller_over_ = true;
+  end_starts();
   carry_out(ledger_.implicit_slot_lost(now()));
   for (const auto& [id, worker] : workers_) {
     if (worker.greeted) worker.peer.signal(SIGINT);
@@ -224,6 +272,26 @@ void Broker::take_tokens() {
   }
 }
 
+int Broker::free_tokens() const {
+  if (const auto count = tokens_.tokens_available()) return *count;
+  pollfd readable{tokens_.read_fd(), POLLIN, 0};  // A device that cannot count.
+  return poll(&readable, 1, 0) == 1 ? 1 : 0;
+}
+
+/// Lets workers be started that the controller has asked for, as far as there are slots for them.
+void Broker::begin_starts() {
+  while (ledger_.wants_to_start() &&
+         ledger_.may_start(static_cast<std::size_t>(free_tokens()), now())) {
+    if (ledger_.implicit_slot_free()) {
+      carry_out(ledger_.start_on_implicit_slot());
+    } else if (const auto token = tokens_.try_take()) {
+      carry_out(ledger_.token_read(*token, now()));
+    } else {
+      return;
+    }
+  }
+}
+
 void Broker::return_tokens() {
   while (!returning_.empty() && tokens_.try_return(returning_.front())) returning_.pop_front();
 }
@@ -233,6 +301,10 @@ void Broker::carry_out(const Ledger::Actions& actions) {
     if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
       const auto worker = workers_.find(grant->client);
       if (worker == workers_.end() || !worker->second.peer.send("grant")) forget(grant->client);
+    } else if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
+      const auto worker = std::ranges::find_if(
+          to_start_, [begin](const auto& entry) { return entry.second == begin->client; });
+      controller_.send("begin " + worker->first);
     } else if (const auto* token = std::get_if<Ledger::ReturnToken>(&action)) {
       returning_.push_back(token->token);
     } else {

@@ -42,7 +42,8 @@ class Broker {
   };
 
   bool session_over() const;
-  void add_watch(int fd, Source source, Ledger::ClientId id, bool for_writing = false);
+  int free_tokens() const;
+  void add_watch(int fd, Source source, Ledger::ClientId id, std::uint32_t events);
   void remove_watch(int fd);
   void update_token_watches();
   int timeout_ms() const;
@@ -51,14 +52,18 @@ class Broker {
   void accept_workers();
   void receive_from(Ledger::ClientId id);
   void receive_from_controller();
+  void handle_controller(const std::string& message);
+  void cancel_start(const std::string& name);
+  void end_starts();
   void handle(Ledger::ClientId id, const std::string& message);
-  void greet(Ledger::ClientId id);
+  void greet(Ledger::ClientId id, const std::string& name);
   void socket_closed(Ledger::ClientId id);
   void refuse(Ledger::ClientId id, const std::string& why);
   void forget(Ledger::ClientId id);
   void controller_died();
 
   void take_tokens();
+  void begin_starts();
   void return_tokens();
   void carry_out(const Ledger::Actions& actions);
 
@@ -69,9 +74,12 @@ class Broker {
   Peer controller_;
   bool controller_over_ = false;
   std::map<Ledger::ClientId, Worker> workers_;
+  /// Workers that the controller wants to start, by name, until they say hello.
+  std::map<std::string, Ledger::ClientId, std::less<>> to_start_;
   Ledger::ClientId next_id_ = kController + 1;
   UniqueFd epoll_;
-  bool watching_readable_ = false;
+  enum class Watch { kNone, kTokenThere, kTokenComes };
+  Watch readable_watch_ = Watch::kNone;
   bool watching_writable_ = false;
 };
 

@@ -10,7 +10,14 @@
 ///
 ///   controller -> broker                    broker -> controller
 ///     hello VERSION controller                welcome VERSION SLOTS PATH
+///     start NAME                              begin NAME (when there is a job slot for it)
+///     cancel NAME
+///     sync                                    synced
 ///     bye                                     unavailable VERSION REASON TEXT (the broker ends)
+///
+/// A worker that was begun holds its slot from then on: its first want is granted at once. cancel
+/// takes back a start that has not begun, or a slot whose worker has ended before it said hello.
+/// synced says that every start before it has begun for which there was a slot.
 ///
 /// SLOTS is N of make's -jN, 0 where make does not tell; PATH is where workers connect, to the end
 /// of the packet. REASON is one word of name_of(Reason). Before the broker closes the connection of

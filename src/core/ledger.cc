@@ -10,51 +10,105 @@ Ledger::Actions Ledger::join(ClientId client) {
   return {};
 }
 
+Ledger::Actions Ledger::join_as(ClientId client, ClientId started, Time now) {
+  Actions actions = join(client);
+  if (!actions.empty()) return actions;
+  if (state_of(started) != State::kStarting) return gone(started, now);
+  std::swap(clients_.at(client), clients_.at(started));
+  clients_.erase(started);
+  if (uncovered_ == started) uncovered_ = client;
+  return {};
+}
+
+Ledger::Actions Ledger::start(ClientId client) {
+  if (!clients_.try_emplace(client, Client{State::kToStart, std::nullopt}).second) {
+    return {Refuse{client, "is there already"}};
+  }
+  to_start_.push_back(client);
+  return {};
+}
+
 Ledger::Actions Ledger::want(ClientId client, Time now) {
-  if (state_of(client) != State::kIdle) return {Refuse{client, "asked for a second job slot"}};
   Actions actions;
+  if (state_of(client) == State::kStarting) {
+    clients_.at(client).state = State::kHolding;
+    actions.emplace_back(Grant{client});
+    return actions;
+  }
+  if (state_of(client) != State::kIdle) return {Refuse{client, "asked for a second job slot"}};
   clients_.at(client).state = State::kWaiting;
   waiting_.push_back(client);
-  if (has_implicit_slot_ && !implicit_slot_in_use_) slot_freed(std::nullopt, now, actions);
+  if (implicit_slot_free()) slot_freed(std::nullopt, now, actions);
   return actions;
 }
 
 Ledger::Actions Ledger::done(ClientId client, Time now) {
-  if (state_of(client) != State::kHolding)
+  if (state_of(client) != State::kHolding) {
     return {Refuse{client, "gave back what it did not hold"}};
+  }
   Actions actions;
-  Client& entry = clients_.at(client);
-  entry.state = State::kIdle;
-  slot_freed(std::exchange(entry.token, std::nullopt), now, actions);
+  give_up_slot(client, now, actions);
   return actions;
 }
 
 Ledger::Actions Ledger::gone(ClientId client, Time now) {
   Actions actions;
-  if (state_of(client) == State::kWaiting) std::erase(waiting_, client);
-  if (state_of(client) == State::kHolding) actions = done(client, now);
+  switch (state_of(client)) {
+    case State::kWaiting:
+      std::erase(waiting_, client);
+      break;
+    case State::kToStart:
+      std::erase(to_start_, client);
+      break;
+    case State::kStarting:
+    case State::kHolding:
+      give_up_slot(client, now, actions);
+      break;
+    case State::kIdle:
+    case State::kUnknown:
+      break;
+  }
   clients_.erase(client);
   return actions;
 }
 
 Ledger::Actions Ledger::token_read(char token, Time now) {
   Actions actions;
-  slot_freed(Token{token, now}, now, actions);
+  if (wants_to_start()) {
+    begin_first_to_start(Token{token, now}, actions);
+  } else {
+    slot_freed(Token{token, now}, now, actions);
+  }
+  return actions;
+}
+
+Ledger::Actions Ledger::start_on_implicit_slot() {
+  Actions actions;
+  if (implicit_slot_free() && wants_to_start()) {
+    implicit_slot_in_use_ = true;
+    begin_first_to_start(std::nullopt, actions);
+  }
   return actions;
 }
 
 Ledger::Actions Ledger::implicit_slot_lost(Time) {
   if (!std::exchange(has_implicit_slot_, false) || !implicit_slot_in_use_) return {};
   for (const auto& [id, client] : clients_) {
-    if (client.state == State::kHolding && !client.token) uncovered_ = id;
+    if (has_slot(client) && !client.token) uncovered_ = id;
   }
   return {};
 }
 
 bool Ledger::wants_token(Time now) const { return someone_needs_a_token() && now >= pause_until_; }
 
+bool Ledger::may_start(std::size_t tokens_free, Time now) const {
+  const std::size_t free = tokens_free + (implicit_slot_free() ? 1 : 0);
+  return wants_to_start() && now >= pause_until_ && count(State::kIdle) < free;
+}
+
 std::optional<Ledger::Time> Ledger::next_deadline(Time now) const {
-  if (!someone_needs_a_token() || now >= pause_until_) return std::nullopt;
+  const bool somebody_pauses = someone_needs_a_token() || wants_to_start();
+  if (!somebody_pauses || now >= pause_until_) return std::nullopt;
   return pause_until_;
 }
 
@@ -63,9 +117,9 @@ Ledger::State Ledger::state_of(ClientId client) const {
   return entry == clients_.end() ? State::kUnknown : entry->second.state;
 }
 
-std::size_t Ledger::holding() const {
+std::size_t Ledger::count(State state) const {
   return static_cast<std::size_t>(std::ranges::count_if(
-      clients_, [](const auto& entry) { return entry.second.state == State::kHolding; }));
+      clients_, [state](const auto& entry) { return entry.second.state == state; }));
 }
 
 std::size_t Ledger::tokens_held() const {
@@ -78,6 +132,19 @@ void Ledger::grant_to_first_waiting(std::optional<Token> slot, Actions& actions)
   waiting_.pop_front();
   clients_.at(client) = Client{State::kHolding, slot};
   actions.emplace_back(Grant{client});
+}
+
+void Ledger::begin_first_to_start(std::optional<Token> slot, Actions& actions) {
+  const ClientId client = to_start_.front();
+  to_start_.pop_front();
+  clients_.at(client) = Client{State::kStarting, slot};
+  actions.emplace_back(Begin{client});
+}
+
+void Ledger::give_up_slot(ClientId client, Time now, Actions& actions) {
+  Client& entry = clients_.at(client);
+  entry.state = State::kIdle;
+  slot_freed(std::exchange(entry.token, std::nullopt), now, actions);
 }
 
 /// A slot has become free here: by a client that is done, a token just read, or (no token) the
@@ -105,19 +172,16 @@ void Ledger::implicit_slot_freed(Actions& actions) {
   implicit_slot_in_use_ = false;
   uncovered_.reset();
   if (!has_implicit_slot_) return;
-  implicit_slot_in_use_ = true;
-  if (!waiting_.empty()) {
-    grant_to_first_waiting(std::nullopt, actions);
-    return;
-  }
-  const auto holder = std::ranges::find_if(
+  const auto token_holder = std::ranges::find_if(
       clients_, [](const auto& entry) { return entry.second.token.has_value(); });
-  if (holder == clients_.end()) {
-    implicit_slot_in_use_ = false;
-    return;
+  if (!waiting_.empty()) {
+    implicit_slot_in_use_ = true;
+    grant_to_first_waiting(std::nullopt, actions);
+  } else if (token_holder != clients_.end()) {
+    implicit_slot_in_use_ = true;
+    actions.emplace_back(ReturnToken{token_holder->second.token->byte});
+    token_holder->second.token.reset();
   }
-  actions.emplace_back(ReturnToken{holder->second.token->byte});
-  holder->second.token.reset();
 }
 
 }  // namespace jobslots

@@ -1,0 +1,148 @@
+#include "core/ancestor.h"
+
+#include <gmock/gmock.h>
+#include <sys/prctl.h>
+
+#include "support.h"
+
+namespace jobslots {
+namespace {
+
+using test::Child;
+using test::FdPair;
+using test::TempDir;
+
+/// Runs body in the child of a process of that name, and returns what body returns.
+std::optional<int> below_a_process_named(const char* name, const std::function<int()>& body) {
+  Child middle([name, &body] {
+    prctl(PR_SET_NAME, name);
+    Child inner([&body] {
+      prctl(PR_SET_NAME, "test");  // It has inherited the name.
+      return body();
+    });
+    return inner.wait_exit().value_or(126);
+  });
+  return middle.wait_exit();
+}
+
+bool parent_is_the_nearest_make(const char* make_variable) {
+  return nearest_make(make_variable) == getppid();
+}
+
+TEST(NearestMake, ByTheNamesOfMake) {
+  for (const char* name : {"make", "gmake", "gnumake"}) {
+    EXPECT_EQ(below_a_process_named(name, [] { return parent_is_the_nearest_make(nullptr); }), 1)
+        << name;
+  }
+}
+
+TEST(NearestMake, ByTheVariableMake) {
+  const auto found = [](const char* name, const char* variable) {
+    return below_a_process_named(name, [=] { return parent_is_the_nearest_make(variable); });
+  };
+  EXPECT_EQ(found("remake", "remake"), 1);
+  EXPECT_EQ(found("remake", "/opt/bin/remake"), 1);
+  EXPECT_EQ(found("make", "/opt/bin/remake"), 1);
+  EXPECT_EQ(found("remake", nullptr), 0);
+  EXPECT_EQ(found("remake", ""), 0);
+  EXPECT_EQ(found("remake", "/opt/bin/"), 0);
+  EXPECT_EQ(found("a-make-with-a-long-name", "/opt/a-make-with-a-long-name"), 1)
+      << "the kernel keeps 15 characters of a name";
+}
+
+TEST(NearestMake, NamesThatOnlyLookLikeMake) {
+  for (const char* name : {"cmake", "makeinfo", "MAKE", "make)", "(make", "x) S 1 (make"}) {
+    EXPECT_EQ(below_a_process_named(name, [] { return parent_is_the_nearest_make(nullptr); }), 0)
+        << name;
+  }
+}
+
+TEST(NearestMake, ThroughProcessesInBetweenWhateverTheirNames) {
+  for (const char* between : {"sh", "a) S 1 (b", ") ("}) {
+    const auto status = below_a_process_named("make", [between] {
+      const pid_t make = getppid();
+      return below_a_process_named(between,
+                                   [make] { return nearest_make(nullptr) == make ? 1 : 0; })
+          .value_or(3);
+    });
+    EXPECT_EQ(status, 1) << between;
+  }
+}
+
+TEST(NearestMake, TheInnerOneOfTwo) {
+  const auto status = below_a_process_named("make", [] {
+    return below_a_process_named("gmake", [] { return parent_is_the_nearest_make(nullptr); })
+        .value_or(3);
+  });
+  EXPECT_EQ(status, 1);
+}
+
+TEST(AncestorsPipe, WithheldDescriptorsAreOpenedInMake) {
+  const FdPair pipe = test::make_pipe();
+  ASSERT_EQ(write(pipe.second.get(), "ab", 2), 2);
+  const std::string makeflags = "-j3 --jobserver-auth=" + std::to_string(pipe.first.get()) + "," +
+                                std::to_string(pipe.second.get()) + " --jobserver-auth=-2,-2";
+  const auto status = below_a_process_named("make", [&makeflags, &pipe] {
+    close(pipe.first.get());
+    close(pipe.second.get());
+    TokenSource tokens = test::must(test::open_tokens(makeflags));
+    const auto token = tokens.try_take();
+    if (token != 'a' || tokens.tokens_available() != 1) return 2;
+    return tokens.try_return(*token) && tokens.tokens_available() == 2 ? 1 : 3;
+  });
+  EXPECT_EQ(status, 1);
+}
+
+TEST(AncestorsPipe, ClosedDescriptorsAreOpenedInMake) {
+  const FdPair pipe = test::make_pipe();
+  ASSERT_EQ(write(pipe.second.get(), "a", 1), 1);
+  const std::string makeflags = "--jobserver-auth=" + std::to_string(pipe.first.get()) + "," +
+                                std::to_string(pipe.second.get());
+  const auto status = below_a_process_named("make", [&makeflags, &pipe] {
+    close(pipe.first.get());
+    close(pipe.second.get());
+    return test::must(test::open_tokens(makeflags)).tokens_available() == 1 ? 1 : 2;
+  });
+  EXPECT_EQ(status, 1);
+}
+
+TEST(AncestorsPipe, ClosedInMakeToo) {
+  const auto status = below_a_process_named("make", [] {
+    const auto why = test::must_fail(test::open_tokens("--jobserver-auth=900,901"));
+    return why.reason == Reason::kBadDescriptor ? 1 : 2;
+  });
+  EXPECT_EQ(status, 1);
+}
+
+/// What a recipe of a real make -j3 says about its jobserver.
+std::string real_make(const std::string& recipe) {
+  const TempDir folder;
+  test::write_file(folder / "Makefile", "all:\n\t" + recipe + " > out 2>&1\n");
+  Child make([&folder] {
+    return test::exec({JOBSLOTS_MAKE, "-s", "-j3", "-C", folder.path()},
+                      {{"PATH", "/usr/bin:/bin"}});
+  });
+  EXPECT_NE(make.wait(), std::nullopt);
+  return test::read_file(folder / "out");
+}
+
+TEST(RealMake, RecipeWithoutAPlus) {
+  EXPECT_EQ(real_make(JOBSLOTS_RECIPE), "took 1, left 1, returned 1, now 2\n");
+}
+
+TEST(RealMake, RecipeWithAPlus) {
+  EXPECT_EQ(real_make("+" JOBSLOTS_RECIPE), "took 1, left 1, returned 1, now 2\n");
+}
+
+TEST(RealMake, RecipeThatStartsShellsInBetween) {
+  EXPECT_EQ(real_make("sh -c 'sh -c " JOBSLOTS_RECIPE "; true'"),
+            "took 1, left 1, returned 1, now 2\n");
+}
+
+TEST(RealMake, RecipeThatSwitchesTheJobserverOff) {
+  EXPECT_THAT(real_make("env -u MAKEFLAGS -u MFLAGS " JOBSLOTS_RECIPE),
+              testing::HasSubstr("no jobserver in MAKEFLAGS"));
+}
+
+}  // namespace
+}  // namespace jobslots

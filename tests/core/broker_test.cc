@@ -1,0 +1,601 @@
+/// The real `jobslots broker`, spoken to as the pytest plugin does.
+
+#include "broker/broker.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <memory>
+
+#include "broker/protocol.h"
+#include "jobslots/server.h"
+#include "support.h"
+
+namespace jobslots {
+namespace {
+
+using test::can_hear;
+using test::Child;
+using test::eventually;
+using test::FdPair;
+using test::hear;
+using test::must;
+using test::RemoteProcess;
+using test::say;
+using test::TempDir;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+const std::string kHello = "hello " + std::to_string(kProtocolVersion);
+const std::string kWelcome = "welcome " + std::to_string(kProtocolVersion);
+
+/// What the child that becomes the broker does first, e.g. open more descriptors or drop rights.
+using Prepare = std::function<void()>;
+
+/// Becomes the broker in a child process, with the given socket as its descriptor 0.
+int exec_broker(const UniqueFd& socket, std::map<std::string, std::string> environment,
+                const Prepare& prepare) {
+  dup2(socket.get(), STDIN_FILENO);
+  // By descriptor, as another user may not reach the build folder.
+  const UniqueFd program(open(JOBSLOTS_EXECUTABLE, O_RDONLY));
+  fcntl(program.get(), F_SETFD, FD_CLOEXEC);
+  if (prepare) prepare();
+  return test::exec({"/proc/self/fd/" + std::to_string(program.get()), "broker"}, environment);
+}
+
+/// A session: a make with its job slots, a controller process, a broker, and workers.
+class Session {
+ public:
+  explicit Session(unsigned job_slots, const Prepare& prepare = nullptr)
+      : server_(must(Server::create(job_slots))),
+        sockets_(controller_.make_socketpair()),
+        broker_([this, &prepare] { return exec_broker(sockets_.second, environment(), prepare); }) {
+    sockets_.second.reset();
+    say(controller(), kHello + " controller");
+    const std::string welcome = hear(controller());
+    const std::string beginning = kWelcome + " " + std::to_string(job_slots) + " ";
+    EXPECT_THAT(welcome, StartsWith(beginning));
+    if (welcome.starts_with(beginning)) path_ = welcome.substr(beginning.size());
+  }
+
+  UniqueFd& controller() { return sockets_.first; }
+  RemoteProcess& controller_process() { return controller_; }
+  Child& broker() { return broker_; }
+  const std::string& path() const { return path_; }
+  int tokens_available() const { return server_.tokens_available(); }
+  bool eventually_available(int tokens) const {
+    return eventually([=, this] { return tokens_available() == tokens; });
+  }
+  bool left_nothing() const { return tmpdir_.empty(); }
+
+  /// The orderly end: the broker ends, every token is back, no folder is left.
+  void expect_end(int tokens) {
+    say(controller(), "bye");
+    EXPECT_EQ(broker_.wait_exit(), 0);
+    EXPECT_EQ(tokens_available(), tokens);
+    EXPECT_TRUE(left_nothing());
+  }
+
+ private:
+  std::map<std::string, std::string> environment() const {
+    return {{"MAKEFLAGS", server_.makeflags()}, {"TMPDIR", tmpdir_.path()}};
+  }
+
+  const TempDir tmpdir_;
+  const Server server_;
+  RemoteProcess controller_;
+  FdPair sockets_;  ///< The controller's end first.
+  Child broker_;
+  std::string path_;
+};
+
+/// A worker process, connected to the session's broker.
+class Worker {
+ public:
+  explicit Worker(const Session& session) : session_(session) { connect(); }
+
+  void connect() { socket_ = process_.connect(session_.path()); }
+  void greet() {
+    ASSERT_TRUE(tell(kHello + " worker gw0"));
+    ASSERT_EQ(answer(), kWelcome);
+  }
+  bool tell(std::string_view message) { return say(socket_, message); }
+  std::string answer() { return hear(socket_); }
+  void expect_granted() {
+    tell("want");
+    EXPECT_EQ(answer(), "grant");
+  }
+  /// Something is refused, and the connection is closed.
+  void expect_refused() {
+    EXPECT_THAT(answer(), StartsWith("refused "));
+    EXPECT_EQ(answer(), "");
+  }
+  bool has_answer() const { return can_hear(socket_); }
+  void close() { socket_.reset(); }
+  void kill() { process_.process().kill_and_wait(); }
+  Child& process() { return process_.process(); }
+
+ private:
+  const Session& session_;
+  RemoteProcess process_;
+  UniqueFd socket_;
+};
+
+/// A worker that has said hello.
+struct GreetedWorker : Worker {
+  explicit GreetedWorker(const Session& session) : Worker(session) { greet(); }
+};
+
+/// Everything said to the broker before this has been dealt with afterwards: it serves in order.
+void wait_until_served(const Session& session) { const GreetedWorker another(session); }
+
+TEST(Broker, WelcomesTheControllerWithTheSlotsAndThePath) {
+  Session session(3);
+  struct stat status {};
+  ASSERT_EQ(stat(session.path().c_str(), &status), 0);
+  EXPECT_TRUE(S_ISSOCK(status.st_mode));
+  session.expect_end(2);
+}
+
+TEST(Broker, TwoWorkersHaveTwoSlots) {
+  Session session(2);
+  {
+    GreetedWorker one(session);
+    GreetedWorker other(session);
+    one.expect_granted();
+    EXPECT_EQ(session.tokens_available(), 1) << "the implicit slot goes first";
+    other.expect_granted();
+    EXPECT_EQ(session.tokens_available(), 0);
+    one.tell("done");
+    other.tell("done");
+    EXPECT_TRUE(session.eventually_available(1));
+  }
+  session.expect_end(1);
+}
+
+TEST(Broker, TheThirdWorkerWaitsForOneOfTwoSlots) {
+  Session session(2);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    GreetedWorker three(session);
+    one.expect_granted();
+    two.expect_granted();
+    three.tell("want");
+    wait_until_served(session);
+    EXPECT_FALSE(three.has_answer());
+    two.tell("done");
+    EXPECT_EQ(three.answer(), "grant");
+  }
+  session.expect_end(1);
+}
+
+TEST(Broker, AWorkerWaitsForATokenThatMakeHasGivenToOthers) {
+  Session session(1);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    one.expect_granted();
+    two.tell("want");
+    wait_until_served(session);
+    EXPECT_FALSE(two.has_answer());
+    one.tell("done");
+    EXPECT_EQ(two.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
+TEST(Broker, ManyTurns) {
+  Session session(2);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    GreetedWorker three(session);
+    for (Worker* worker : {&one, &two, &three}) worker->tell("want");
+    for (int i = 0; i < 300; ++i) {
+      for (Worker* worker : {&one, &two, &three}) {
+        ASSERT_EQ(worker->answer(), "grant");
+        worker->tell("done");
+        worker->tell("want");
+      }
+    }
+    EXPECT_LE(session.tokens_available(), 1);
+  }
+  session.expect_end(1);
+}
+
+TEST(Broker, WorkersThatEndAreForgotten) {
+  Session session(2);
+  for (int i = 0; i < 20; ++i) {
+    GreetedWorker worker(session);
+    worker.expect_granted();
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerAndDeath, AWorkerKilledWhileItHolds) {
+  Session session(2);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    GreetedWorker three(session);
+    one.expect_granted();
+    two.expect_granted();
+    three.tell("want");
+    two.kill();  // The test keeps its socket, as a child of the worker would.
+    EXPECT_EQ(three.answer(), "grant");
+    one.kill();
+    EXPECT_TRUE(session.eventually_available(1)) << "the third moves onto the implicit slot";
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerAndDeath, AWorkerKilledWhileItWaits) {
+  Session session(1);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    GreetedWorker three(session);
+    one.expect_granted();
+    two.tell("want");
+    wait_until_served(session);
+    three.tell("want");
+    two.kill();
+    wait_until_served(session);
+    one.tell("done");
+    EXPECT_EQ(three.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerAndDeath, AllWorkersKilledAfterTheControllerSaidBye) {
+  Session session(3);
+  GreetedWorker one(session);
+  GreetedWorker two(session);
+  GreetedWorker three(session);
+  for (Worker* worker : {&one, &two, &three}) worker->expect_granted();
+  EXPECT_EQ(session.tokens_available(), 0);
+  say(session.controller(), "bye");
+  for (Worker* worker : {&one, &two, &three}) worker->kill();
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 2);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerAndDeath, TheControllerIsKilled) {
+  Session session(3);
+  GreetedWorker holds_implicit(session);
+  GreetedWorker holds_token(session);
+  GreetedWorker idle(session);
+  holds_implicit.expect_granted();
+  holds_token.expect_granted();
+  session.controller_process().process().kill_and_wait();
+  session.controller().reset();
+  for (Worker* worker : {&holds_implicit, &holds_token, &idle}) {
+    const auto status = worker->process().wait();
+    ASSERT_TRUE(status && WIFSIGNALED(*status));
+    EXPECT_EQ(WTERMSIG(*status), SIGINT);
+  }
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 2);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerAndDeath, TheControllersSocketClosesButItLives) {
+  Session session(2);
+  session.controller().reset();
+  {
+    GreetedWorker worker(session);
+    worker.expect_granted();
+    EXPECT_TRUE(worker.process().running());
+  }
+  EXPECT_TRUE(session.broker().running());
+  session.controller_process().process().kill_and_wait();
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerAndClosedSockets, AWorkerThatLivesKeepsItsSlotAndReleasesItWithItsNextHello) {
+  Session session(1);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    one.expect_granted();
+    two.tell("want");
+    one.close();
+    wait_until_served(session);
+    EXPECT_FALSE(two.has_answer());
+    one.connect();
+    one.greet();
+    EXPECT_EQ(two.answer(), "grant");
+    one.tell("want");
+    two.tell("done");
+    EXPECT_EQ(one.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerAndClosedSockets, AWorkerThatLosesItsSocketAndThenDiesFreesItsSlot) {
+  Session session(1);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    one.expect_granted();
+    two.tell("want");
+    one.close();
+    one.kill();
+    EXPECT_EQ(two.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerAndClosedSockets, AWorkerThatWaitsLosesItsPlace) {
+  Session session(1);
+  {
+    GreetedWorker one(session);
+    GreetedWorker two(session);
+    GreetedWorker three(session);
+    one.expect_granted();
+    two.tell("want");
+    wait_until_served(session);
+    three.tell("want");
+    two.close();
+    wait_until_served(session);
+    one.tell("done");
+    EXPECT_EQ(three.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerAndClosedSockets, AConnectionThatNeverSaysHelloKeepsNothingAlive) {
+  Session session(2);
+  const Worker silent(session);
+  wait_until_served(session);
+  session.expect_end(1);
+}
+
+/// Runs what a client must not do, and checks that another client is served before and after.
+void expect_undisturbed(const std::function<void(Session&)>& misbehave) {
+  Session session(2);
+  {
+    GreetedWorker good(session);
+    good.expect_granted();
+    misbehave(session);
+    good.tell("done");
+    good.expect_granted();
+    good.tell("done");
+  }
+  EXPECT_TRUE(session.broker().running());
+  session.expect_end(1);
+}
+
+TEST(BrokerAndBadClients, Garbage) {
+  for (const std::string& garbage :
+       {std::string("x"), std::string("\0", 1), std::string("want "), std::string("WANT"),
+        std::string("\xff\xfe\n"), std::string("hello"), std::string("hello 999 worker gw0"),
+        std::string("hello x worker gw0"), kHello + " controller", kHello, std::string("bye"),
+        std::string("grant")}) {
+    SCOPED_TRACE(garbage);
+    expect_undisturbed([&garbage](Session& session) {
+      Worker bad(session);
+      bad.tell(garbage);
+      bad.expect_refused();
+    });
+  }
+}
+
+TEST(BrokerAndBadClients, AnEmptyPacket) {
+  expect_undisturbed([](Session& session) {
+    Worker bad(session);
+    bad.tell("");
+    EXPECT_EQ(bad.answer(), "");
+  });
+}
+
+TEST(BrokerAndBadClients, OverlongPackets) {
+  expect_undisturbed([](Session& session) {
+    for (const std::size_t size : {kMessageLimit + 1, std::size_t{100'000}}) {
+      Worker bad(session);
+      bad.tell(kHello + " worker " + std::string(size, 'x'));
+      bad.expect_refused();
+    }
+  });
+}
+
+TEST(BrokerAndBadClients, ANameAsLongAsThePacketAllows) {
+  expect_undisturbed([](Session& session) {
+    Worker worker(session);
+    std::string hello = kHello + " worker ";
+    worker.tell(hello + std::string(kMessageLimit - hello.size(), 'x'));
+    EXPECT_EQ(worker.answer(), kWelcome);
+  });
+}
+
+TEST(BrokerAndBadClients, WantAndDoneBeforeHello) {
+  expect_undisturbed([](Session& session) {
+    for (const char* message : {"want", "done"}) {
+      Worker bad(session);
+      bad.tell(message);
+      bad.expect_refused();
+    }
+  });
+}
+
+TEST(BrokerAndBadClients, HelloTwice) {
+  expect_undisturbed([](Session& session) {
+    GreetedWorker bad(session);
+    bad.tell(kHello + " worker gw0");
+    bad.expect_refused();
+  });
+}
+
+TEST(BrokerAndBadClients, DoneWithoutASlot) {
+  expect_undisturbed([](Session& session) {
+    GreetedWorker bad(session);
+    bad.tell("done");
+    bad.expect_refused();
+  });
+}
+
+TEST(BrokerAndBadClients, AThousandWants) {
+  expect_undisturbed([](Session& session) {
+    GreetedWorker bad(session);
+    bad.tell("want");
+    EXPECT_EQ(bad.answer(), "grant");
+    // The queue of a socket is short: the broker closes the connection while they are being sent.
+    for (int i = 0; i < 1000 && bad.tell("want"); ++i) continue;
+    EXPECT_THAT(bad.answer(), MatchesRegex("refused .*|"));
+    wait_until_served(session);
+    EXPECT_EQ(session.tokens_available(), 0) << "it may still work on the slot that it has";
+    bad.kill();
+    EXPECT_TRUE(session.eventually_available(1));
+  });
+}
+
+TEST(BrokerAndBadClients, ConnectionsThatComeAndGo) {
+  expect_undisturbed([](Session& session) {
+    RemoteProcess process;
+    for (int i = 0; i < 200; ++i) {
+      const UniqueFd socket = process.connect(session.path());
+      if (i % 2 == 0) say(socket, kHello + " worker gw0");
+      if (i % 4 == 0) say(socket, "want");
+    }
+  });
+}
+
+TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
+  Session session(2);
+  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}) {
+    session.broker().signal(number);
+  }
+  {
+    GreetedWorker worker(session);
+    worker.expect_granted();
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerAsAProcess, IsInASessionOfItsOwn) {
+  Session session(2);
+  EXPECT_EQ(getsid(session.broker().pid()), session.broker().pid());
+  session.expect_end(1);
+}
+
+TEST(BrokerAsAProcess, KeepsNoInheritedDescriptorOpen) {
+  FdPair pipe = test::make_pipe();
+  Session session(2, [&pipe] { fcntl(pipe.second.get(), F_SETFD, 0); });
+  pipe.second.reset();
+  EXPECT_TRUE(test::wait_readable(pipe.first.get())) << "the end of the pipe's file";
+  char byte = 0;
+  EXPECT_EQ(read(pipe.first.get(), &byte, 1), 0);
+  EXPECT_TRUE(session.broker().running());
+  session.expect_end(1);
+}
+
+TEST(BrokerAsAProcess, KeepsNoFolderBusy) {
+  Session session(2);
+  std::string folder(16, '\0');
+  const std::string link = "/proc/" + std::to_string(session.broker().pid()) + "/cwd";
+  folder.resize(static_cast<std::size_t>(readlink(link.c_str(), folder.data(), folder.size())));
+  EXPECT_EQ(folder, "/");
+  session.expect_end(1);
+}
+
+TEST(BrokerWithAPipe, TheInheritedPipeIsUsedAndLeftAsItWas) {
+  const TempDir tmpdir;
+  const FdPair pipe = test::make_pipe();
+  ASSERT_EQ(write(pipe.second.get(), "a", 1), 1);
+  FdPair sockets = test::make_socketpair();
+  Child broker([&] {
+    const std::string numbers =
+        std::to_string(pipe.first.get()) + "," + std::to_string(pipe.second.get());
+    return exec_broker(
+        sockets.second,
+        {{"MAKEFLAGS", "-j2 --jobserver-auth=" + numbers}, {"TMPDIR", tmpdir.path()}}, [&pipe] {
+          fcntl(pipe.first.get(), F_SETFD, 0);
+          fcntl(pipe.second.get(), F_SETFD, 0);
+        });
+  });
+  sockets.second.reset();
+  say(sockets.first, kHello + " controller");
+  EXPECT_THAT(hear(sockets.first), StartsWith(kWelcome + " 2 " + tmpdir.path()));
+  EXPECT_EQ(fcntl(pipe.first.get(), F_GETFL) & O_NONBLOCK, 0);
+  say(sockets.first, "bye");
+  EXPECT_EQ(broker.wait_exit(), 0);
+  EXPECT_TRUE(can_hear(pipe.first)) << "the token is there";
+  EXPECT_TRUE(tmpdir.empty());
+}
+
+/// What the broker answers where there is no usable jobserver; it ends by itself.
+std::string unavailable(const std::map<std::string, std::string>& environment,
+                        const Prepare& prepare = nullptr) {
+  FdPair sockets = test::make_socketpair();
+  Child broker([&] { return exec_broker(sockets.second, environment, prepare); });
+  sockets.second.reset();
+  say(sockets.first, kHello + " controller");
+  std::string answer = hear(sockets.first);
+  EXPECT_EQ(broker.wait_exit(), EXIT_FAILURE);
+  const std::string beginning = "unavailable " + std::to_string(kProtocolVersion) + " ";
+  EXPECT_THAT(answer, StartsWith(beginning));
+  EXPECT_THAT(answer, testing::HasSubstr("; cure: "));
+  return answer.substr(std::min(beginning.size(), answer.size()));
+}
+
+TEST(BrokerWithoutAJobserver, SaysWhy) {
+  EXPECT_THAT(unavailable({}), StartsWith("none "));
+  EXPECT_THAT(unavailable({{"MAKEFLAGS", "-j8"}}), StartsWith("none "));
+  const auto with = [](const std::string& auth) {
+    return unavailable({{"MAKEFLAGS", "-j8 --jobserver-auth=" + auth}});
+  };
+  EXPECT_THAT(with("nonsense"), StartsWith("not-understood "));
+  EXPECT_THAT(with("-2,-2"), StartsWith("withheld "));
+  EXPECT_THAT(with("900,901"), StartsWith("bad-descriptor "));
+  EXPECT_THAT(with("fifo:/nowhere/fifo"), StartsWith("fifo-missing "));
+  EXPECT_THAT(with("fifo:/dev/null"), StartsWith("not-a-fifo "));
+  EXPECT_THAT(with("fifo:/"), StartsWith("not-a-fifo "));
+}
+
+TEST(BrokerWithoutAJobserver, NotPermitted) {
+  const TempDir folder;
+  ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0000), 0);
+  EXPECT_THAT(unavailable({{"MAKEFLAGS", "--jobserver-auth=fifo:" + fifo}}, test::drop_root),
+              StartsWith("not-permitted "));
+}
+
+TEST(BrokerStartedByHand, SaysSoAndEnds) {
+  for (const char* hello : {"hello 1 worker gw0", "hello 999 controller", "x"}) {
+    FdPair sockets = test::make_socketpair();
+    const FdPair output = test::make_pipe();
+    Child broker([&] {
+      return exec_broker(sockets.second, {},
+                         [&output] { dup2(output.second.get(), STDERR_FILENO); });
+    });
+    sockets.second.reset();
+    say(sockets.first, hello);
+    EXPECT_EQ(broker.wait_exit(), EXIT_FAILURE) << hello;
+    EXPECT_TRUE(can_hear(output.first)) << hello;
+  }
+}
+
+TEST(BrokerStartedByHand, AControllerThatEndsBeforeItsHello) {
+  FdPair sockets = test::make_socketpair();
+  Child broker([&] {
+    return exec_broker(sockets.second, {}, [&sockets] {
+      const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+      dup2(null.get(), STDERR_FILENO);
+      sockets.first.reset();
+    });
+  });
+  sockets.second.reset();
+  sockets.first.reset();
+  EXPECT_EQ(broker.wait_exit(), EXIT_FAILURE);
+}
+
+}  // namespace
+}  // namespace jobslots

@@ -1,0 +1,174 @@
+#include "jobslots/client.h"
+
+#include <gmock/gmock.h>
+
+#include "jobslots/server.h"
+#include "support.h"
+
+namespace jobslots {
+namespace {
+
+using test::must;
+using test::must_fail;
+using test::open_tokens;
+using test::ScopedEnv;
+
+class ClientTest : public testing::Test {
+ protected:
+  Client client() const { return Client(must(open_tokens(server_.makeflags()))); }
+  int tokens_available() const { return server_.tokens_available(); }
+
+  const Server server_ = must(Server::create(3));
+};
+
+TEST_F(ClientTest, TheImplicitSlotIsFirstAndNeedsNoToken) {
+  Client one = client();
+  const auto slot = one.try_acquire();
+  ASSERT_TRUE(slot);
+  EXPECT_TRUE(slot->implicit());
+  EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, FurtherSlotsAreTokensAndThenThereAreNone) {
+  Client one = client();
+  const auto implicit = one.try_acquire();
+  const auto second = one.try_acquire();
+  const auto third = one.try_acquire();
+  ASSERT_TRUE(implicit && second && third);
+  EXPECT_FALSE(second->implicit());
+  EXPECT_FALSE(third->implicit());
+  EXPECT_EQ(tokens_available(), 0);
+  EXPECT_FALSE(one.try_acquire());
+}
+
+TEST_F(ClientTest, SlotsGiveThemselvesBack) {
+  Client one = client();
+  {
+    const auto implicit = one.try_acquire();
+    const auto second = one.try_acquire();
+    const auto third = one.try_acquire();
+    ASSERT_EQ(tokens_available(), 0);
+  }
+  EXPECT_EQ(tokens_available(), 2);
+  const auto again = one.try_acquire();
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->implicit());
+}
+
+TEST_F(ClientTest, TheImplicitSlotIsUsedAgainBeforeAToken) {
+  Client one = client();
+  auto implicit = one.try_acquire();
+  const auto token = one.try_acquire();
+  implicit.reset();
+  const auto next = one.try_acquire();
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(next->implicit());
+  EXPECT_EQ(tokens_available(), 1);
+}
+
+TEST_F(ClientTest, ASlotMovedFromGivesNothingBack) {
+  Client one = client();
+  const auto implicit = one.try_acquire();
+  auto token = one.try_acquire();
+  {
+    const Slot moved = std::move(*token);
+    token.reset();
+    EXPECT_EQ(tokens_available(), 1) << "the moved slot still holds it";
+  }
+  EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, ASlotAssignedToGivesItsOldOneBack) {
+  Client one = client();
+  const auto implicit = one.try_acquire();
+  auto second = one.try_acquire();
+  auto third = one.try_acquire();
+  ASSERT_EQ(tokens_available(), 0);
+  *second = std::move(*third);
+  EXPECT_EQ(tokens_available(), 1);
+  third.reset();
+  EXPECT_EQ(tokens_available(), 1);
+  Slot& itself = *second;
+  *second = std::move(itself);
+  EXPECT_EQ(tokens_available(), 1);
+  second.reset();
+  EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, ManySlotsOneAfterTheOther) {
+  Client one = client();
+  const auto implicit = one.acquire();
+  for (int i = 0; i < 10'000; ++i) {
+    const auto slot = one.acquire();
+    ASSERT_TRUE(slot && !slot->implicit());
+  }
+  EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, SeveralClientsShareTheTokensAndEachHasAnImplicitSlot) {
+  Client one = client();
+  Client other = client();
+  const auto implicit_of_one = one.try_acquire();
+  const auto implicit_of_other = other.try_acquire();
+  const auto second = one.try_acquire();
+  auto third = other.try_acquire();
+  ASSERT_TRUE(implicit_of_one && implicit_of_other && second && third);
+  EXPECT_TRUE(implicit_of_other->implicit());
+  EXPECT_FALSE(one.try_acquire());
+  third.reset();
+  EXPECT_TRUE(one.try_acquire());
+}
+
+TEST_F(ClientTest, AcquireWaitsUntilAnotherProcessGivesASlotBack) {
+  Client one = client();
+  const auto implicit = one.try_acquire();
+  auto second = one.try_acquire();
+  const auto third = one.try_acquire();
+  const auto report = test::make_pipe();
+  test::Child child([this, &report] {
+    Client other = client();
+    const auto first = other.acquire();
+    if (write(report.second.get(), "1", 1) != 1) return 2;
+    const auto waited_for = other.acquire();
+    return waited_for && !waited_for->implicit() ? 0 : 3;
+  });
+  ASSERT_TRUE(test::wait_readable(report.first.get()));
+  EXPECT_TRUE(child.running());
+  second.reset();
+  EXPECT_EQ(child.wait_exit(), 0);
+  EXPECT_EQ(tokens_available(), 1) << "the child's slot gave itself back";
+}
+
+TEST(ClientOfALostJobserver, HasOnlyTheImplicitSlotLeft) {
+  auto [make, path] = test::make_terminal();
+  Client client(must(TokenSource::open({FifoAuth{path}, std::nullopt})));
+  make.reset();
+  auto implicit = client.acquire();
+  ASSERT_TRUE(implicit && implicit->implicit());
+  EXPECT_FALSE(client.acquire());
+  implicit.reset();
+  EXPECT_TRUE(client.acquire());
+}
+
+TEST(ClientFromTheEnvironment, UsesTheJobserverOfMakeflags) {
+  const Server server = must(Server::create(2));
+  const ScopedEnv makeflags("MAKEFLAGS", server.makeflags().c_str());
+  Client client = must(Client::from_environment());
+  const auto implicit = client.acquire();
+  const auto token = client.acquire();
+  EXPECT_EQ(server.tokens_available(), 0);
+}
+
+TEST(ClientFromTheEnvironment, SaysWhyThereIsNone) {
+  const ScopedEnv mflags("MFLAGS", nullptr);
+  const ScopedEnv cargo("CARGO_MAKEFLAGS", nullptr);
+  {
+    const ScopedEnv makeflags("MAKEFLAGS", nullptr);
+    EXPECT_EQ(must_fail(Client::from_environment()).reason, Reason::kNone);
+  }
+  const ScopedEnv makeflags("MAKEFLAGS", "--jobserver-auth=fifo:/nowhere/fifo");
+  EXPECT_EQ(must_fail(Client::from_environment()).reason, Reason::kFifoMissing);
+}
+
+}  // namespace
+}  // namespace jobslots
