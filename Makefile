@@ -19,9 +19,9 @@ CXX_SOURCES := $(shell find include src tests bench examples -name '*.h' -o -nam
 PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find include src python -type f -not -path '*/__pycache__/*')
 
-.PHONY: check demo bench lint cpp cpp-sanitized install-check plugin scenarios format clean
+.PHONY: check demo bench lint cpp cpp-sanitized install-check plugin scenarios versions format clean
 
-check: lint cpp cpp-sanitized install-check plugin scenarios
+check: lint cpp cpp-sanitized install-check plugin scenarios versions
 
 $(VENV)/ready: tools/setup tools/requirements.txt
 	tools/setup
@@ -72,7 +72,14 @@ plugin: $(VENV)/installed
 	$(PYTHON) -m pytest -q tests/plugin
 
 scenarios: $(VENV)/installed
-	$(PYTHON) -m pytest -q -n2 tests/make
+	$(PYTHON) -m pytest -q -n2 tests/make --ignore tests/make/test_other_plugins.py
+
+# What depends on the inside of xdist, with each supported version; and beside other plugins.
+versions: $(VENV)/installed
+	tools/venvs build/dist/*.whl
+	for venv in .venvs/xdist-*; do echo $$venv; \
+	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/make/test_start.py; done
+	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/make/test_other_plugins.py
 
 bench: $(VENV)/installed
 	$(PYTHON) bench/run.py

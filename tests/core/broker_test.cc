@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
+#include <deque>
 #include <memory>
+#include <optional>
+#include <sstream>
 
 #include "broker/protocol.h"
 #include "jobslots/server.h"
@@ -27,6 +31,8 @@ using test::must;
 using test::RemoteProcess;
 using test::say;
 using test::TempDir;
+using testing::ElementsAre;
+using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::StartsWith;
 
@@ -71,6 +77,24 @@ class Session {
     return eventually([=, this] { return tokens_available() == tokens; });
   }
   bool left_nothing() const { return tmpdir_.empty(); }
+  std::string makeflags() const { return server_.makeflags(); }
+
+  /// Asks for workers to be started.
+  void start(const std::vector<std::string>& names) {
+    for (const std::string& name : names) say(controller(), "start " + name);
+  }
+  void cancel(const std::string& name) { say(controller(), "cancel " + name); }
+  /// Those that have begun since the last time.
+  std::vector<std::string> sync() {
+    say(controller(), "sync");
+    std::vector<std::string> begun;
+    for (std::string message = hear(controller()); message != "synced";
+         message = hear(controller())) {
+      if (!message.starts_with("begin ")) throw std::runtime_error("\"" + message + "\"");
+      begun.push_back(message.substr(message.find(' ') + 1));
+    }
+    return begun;
+  }
 
   /// The orderly end: the broker ends, every token is back, no folder is left.
   void expect_end(int tokens) {
@@ -82,7 +106,7 @@ class Session {
 
  private:
   std::map<std::string, std::string> environment() const {
-    return {{"MAKEFLAGS", server_.makeflags()}, {"TMPDIR", tmpdir_.path()}};
+    return {{"MAKEFLAGS", makeflags()}, {"TMPDIR", tmpdir_.path()}};
   }
 
   const TempDir tmpdir_;
@@ -99,8 +123,8 @@ class Worker {
   explicit Worker(const Session& session) : session_(session) { connect(); }
 
   void connect() { socket_ = process_.connect(session_.path()); }
-  void greet() {
-    ASSERT_TRUE(tell(kHello + " worker gw0"));
+  void greet(const std::string& name = "gw0") {
+    ASSERT_TRUE(tell(kHello + " worker " + name));
     ASSERT_EQ(answer(), kWelcome);
   }
   bool tell(std::string_view message) { return say(socket_, message); }
@@ -127,8 +151,53 @@ class Worker {
 
 /// A worker that has said hello.
 struct GreetedWorker : Worker {
-  explicit GreetedWorker(const Session& session) : Worker(session) { greet(); }
+  explicit GreetedWorker(const Session& session, const std::string& name = "gw0")
+      : Worker(session) {
+    greet(name);
+  }
 };
+
+/// Another client of make, which takes and returns tokens.
+class Neighbour {
+ public:
+  explicit Neighbour(const Session& session)
+      : tokens_(must(test::open_tokens(session.makeflags()))) {}
+  void take() {
+    const auto token = tokens_.try_take();
+    if (!token) throw std::runtime_error("no token is free");
+    held_.push_back(*token);
+  }
+  void give_back() {
+    EXPECT_TRUE(tokens_.try_return(held_.front()));
+    held_.pop_front();
+  }
+
+ private:
+  TokenSource tokens_;
+  std::deque<char> held_;
+};
+
+/// The value of a line of /proc/PID/status or limits, which begins with the name.
+std::string proc_value(const Child& process, const std::string& file, const std::string& name) {
+  std::istringstream text(test::read_file("/proc/" + std::to_string(process.pid()) + "/" + file));
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with(name)) return line.substr(name.size());
+  }
+  throw std::runtime_error("no " + name + " in " + file);
+}
+
+/// Whether the process comes to wait for an event. One that is woken again and again by the same
+/// event never does.
+bool falls_asleep(const Child& process) {
+  return eventually([&process] {
+    return proc_value(process, "status", "State:").find('S') != std::string::npos;
+  });
+}
+
+/// How often the process has fallen asleep in its life.
+long sleeps(const Child& process) {
+  return std::stol(proc_value(process, "status", "voluntary_ctxt_switches:"));
+}
 
 /// Everything said to the broker before this has been dealt with afterwards: it serves in order.
 void wait_until_served(const Session& session) { const GreetedWorker another(session); }
@@ -358,6 +427,309 @@ TEST(BrokerAndClosedSockets, AConnectionThatNeverSaysHelloKeepsNothingAlive) {
   session.expect_end(1);
 }
 
+TEST(BrokerStarts, AsManyAsThereAreSlotsAndThenSynced) {
+  Session session(3);
+  session.start({"a", "b", "c", "d", "e"});
+  EXPECT_THAT(session.sync(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(session.tokens_available(), 0) << "their slots are taken before they are there";
+  EXPECT_THAT(session.sync(), IsEmpty());
+  session.expect_end(2);
+}
+
+TEST(BrokerStarts, OneAtLeast) {
+  Session session(1);
+  EXPECT_THAT(session.sync(), IsEmpty());
+  session.start({"a", "b"});
+  EXPECT_THAT(session.sync(), ElementsAre("a"));
+  session.expect_end(0);
+}
+
+TEST(BrokerStarts, LaterWhenANeighbourReturnsAToken) {
+  Session session(3);
+  Neighbour neighbour(session);
+  neighbour.take();
+  neighbour.take();
+  session.start({"a", "b", "c"});
+  EXPECT_THAT(session.sync(), ElementsAre("a"));
+  neighbour.give_back();
+  EXPECT_EQ(hear(session.controller()), "begin b");
+  neighbour.give_back();
+  EXPECT_EQ(hear(session.controller()), "begin c");
+  EXPECT_EQ(session.tokens_available(), 0);
+  session.expect_end(2);
+}
+
+TEST(BrokerStarts, LaterWhenAWorkerEnds) {
+  Session session(1);
+  session.start({"a", "b", "c"});
+  EXPECT_THAT(session.sync(), ElementsAre("a"));
+  {
+    GreetedWorker a(session, "a");
+    a.expect_granted();
+    a.kill();
+    EXPECT_EQ(hear(session.controller()), "begin b");
+    GreetedWorker b(session, "b");
+    b.kill();
+    EXPECT_EQ(hear(session.controller()), "begin c") << "also one that has not asked yet";
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerStarts, NotOnTheSlotThatAWorkerBetweenTwoTestsWillWant) {
+  Session session(2);
+  {
+    GreetedWorker idle(session);
+    session.start({"a", "b"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(session.tokens_available(), 1) << "it lies there for the worker";
+      idle.expect_granted();
+      EXPECT_THAT(session.sync(), IsEmpty());
+      idle.tell("done");
+      EXPECT_TRUE(session.eventually_available(1));
+      EXPECT_THAT(session.sync(), IsEmpty());
+    }
+    idle.kill();
+    EXPECT_EQ(hear(session.controller()), "begin b");
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerStarts, WhenTokensComeToOthersThatHaveToStay) {
+  Session session(4);
+  Neighbour neighbour(session);
+  for (int i = 0; i < 3; ++i) neighbour.take();
+  {
+    const GreetedWorker one(session);
+    const GreetedWorker other(session);
+    session.start({"a", "b"});
+    EXPECT_THAT(session.sync(), IsEmpty()) << "a free slot, but two workers are idle";
+    neighbour.give_back();
+    EXPECT_THAT(session.sync(), IsEmpty());
+    neighbour.give_back();
+    EXPECT_EQ(hear(session.controller()), "begin a");
+    EXPECT_EQ(session.tokens_available(), 2) << "it starts on the implicit slot";
+    neighbour.give_back();
+    EXPECT_EQ(hear(session.controller()), "begin b");
+    EXPECT_EQ(session.tokens_available(), 2);
+  }
+  session.expect_end(3);
+}
+
+TEST(BrokerStarts, NoTimeIsSpentOnTokensThatHaveToStay) {
+  Session session(3);
+  Neighbour neighbour(session);
+  {
+    GreetedWorker one(session);
+    const GreetedWorker other(session);
+    session.start({"a", "b"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    EXPECT_EQ(session.tokens_available(), 2) << "for the idle workers";
+    EXPECT_TRUE(falls_asleep(session.broker()));
+    const long before = sleeps(session.broker());
+    // A while, in which something else happens.
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(Child([] { return 0; }).wait_exit(), 0);
+    EXPECT_LE(sleeps(session.broker()), before + 1) << "the sleep that it was in is counted late";
+    one.kill();
+    EXPECT_EQ(hear(session.controller()), "begin b");
+  }
+  session.expect_end(2);
+}
+
+TEST(BrokerStarts, TheFirstWantOfABegunWorkerIsGrantedAtOnce) {
+  Session session(2);
+  {
+    session.start({"a"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    GreetedWorker holds(session);
+    GreetedWorker waits(session);
+    holds.expect_granted();
+    waits.tell("want");
+    GreetedWorker a(session, "a");
+    a.expect_granted();
+    EXPECT_FALSE(waits.has_answer());
+    a.tell("done");
+    EXPECT_EQ(waits.answer(), "grant");
+    a.tell("want");
+    wait_until_served(session);
+    EXPECT_FALSE(a.has_answer()) << "its second want is as any other's";
+    holds.tell("done");
+    EXPECT_EQ(a.answer(), "grant");
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerStarts, AWorkerThatComesBeforeItHasBegunWaitsLikeOthers) {
+  Session session(1);
+  {
+    session.start({"a", "b"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    GreetedWorker b(session, "b");
+    b.tell("want");
+    wait_until_served(session);
+    EXPECT_FALSE(b.has_answer());
+    session.cancel("a");
+    EXPECT_EQ(b.answer(), "grant");
+    EXPECT_THAT(session.sync(), IsEmpty()) << "it is there, and is not begun any more";
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerStarts, CancelGivesTheSlotBack) {
+  Session session(3);
+  session.start({"a", "b", "c", "d", "e", "f"});
+  EXPECT_THAT(session.sync(), ElementsAre("a", "b", "c"));
+  session.cancel("d");
+  session.cancel("nobody");
+  EXPECT_THAT(session.sync(), IsEmpty());
+  session.cancel("b");
+  EXPECT_EQ(hear(session.controller()), "begin e");
+  session.cancel("a");
+  EXPECT_EQ(hear(session.controller()), "begin f");
+  for (const char* name : {"c", "e", "f"}) session.cancel(name);
+  EXPECT_TRUE(session.eventually_available(2));
+  {
+    GreetedWorker worker(session);
+    worker.expect_granted();
+    EXPECT_EQ(session.tokens_available(), 2) << "the implicit slot is free too";
+  }
+  session.expect_end(2);
+}
+
+TEST(BrokerStarts, CancelComesTooLateForAWorkerThatIsThere) {
+  Session session(1);
+  {
+    session.start({"a"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    GreetedWorker a(session, "a");
+    session.cancel("a");
+    EXPECT_THAT(session.sync(), IsEmpty());
+    GreetedWorker other(session);
+    other.tell("want");
+    a.expect_granted();
+    EXPECT_FALSE(other.has_answer());
+  }
+  session.expect_end(0);
+}
+
+TEST(BrokerStarts, ANameThatIsGivenAgainTakesTheEarlierStartBack) {
+  Session session(2);
+  session.start({"a", "b", "a"});
+  std::vector<std::string> begun = session.sync();
+  EXPECT_EQ(begun.back(), "a");
+  EXPECT_EQ(session.tokens_available(), 0) << "two have begun, not three";
+  session.cancel("b");
+  EXPECT_TRUE(session.eventually_available(1));
+  session.expect_end(1);
+}
+
+TEST(BrokerStarts, MoreThanTheControllersSocketHoldsMessages) {
+  constexpr unsigned kMany = 1000;
+  Session session(kMany);
+  std::vector<std::string> names;
+  for (unsigned i = 0; i < kMany + 5; ++i) names.push_back("gw" + std::to_string(i));
+  session.start(names);
+  names.resize(kMany);
+  EXPECT_EQ(session.sync(), names);
+  EXPECT_EQ(session.tokens_available(), 0);
+  session.cancel("gw7");
+  EXPECT_EQ(hear(session.controller()), "begin gw1000");
+  EXPECT_TRUE(falls_asleep(session.broker()));
+  session.expect_end(kMany - 1);
+}
+
+TEST(BrokerStarts, ByeEndsThemAll) {
+  Session session(3);
+  session.start({"a", "b", "c", "d", "e"});
+  EXPECT_THAT(session.sync(), ElementsAre("a", "b", "c"));
+  {
+    GreetedWorker a(session, "a");
+    GreetedWorker b(session, "b");
+    a.expect_granted();
+    say(session.controller(), "bye");
+    EXPECT_TRUE(session.eventually_available(1)) << "that of c";
+    EXPECT_TRUE(session.broker().running());
+    a.kill();
+    EXPECT_TRUE(session.eventually_available(2)) << "b moves onto the implicit slot";
+  }
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_FALSE(can_hear(session.controller()) && hear(session.controller()) != "");
+  EXPECT_EQ(session.tokens_available(), 2);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerStarts, AfterByeNoneIsAccepted) {
+  Session session(2);
+  say(session.controller(), "bye");
+  session.start({"a", "b", "c"});
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 1);
+}
+
+TEST(BrokerStarts, TheControllerIsKilled) {
+  Session session(3);
+  session.start({"a", "b", "c", "d", "e"});
+  EXPECT_THAT(session.sync(), ElementsAre("a", "b", "c"));
+  GreetedWorker a(session, "a");
+  GreetedWorker b(session, "b");
+  b.expect_granted();
+  session.controller_process().process().kill_and_wait();
+  session.controller().reset();
+  for (Worker* worker : {&a, &b}) EXPECT_TRUE(worker->process().wait());
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 2);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerStarts, TheControllerIsKilledBeforeTheBrokerHasReadThem) {
+  Session session(3);
+  session.broker().signal(SIGSTOP);
+  session.start({"a", "b", "c", "d"});
+  session.controller_process().process().kill_and_wait();
+  session.controller().reset();
+  session.broker().signal(SIGCONT);
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 2);
+  EXPECT_TRUE(session.left_nothing());
+}
+
+TEST(BrokerStarts, AControllerThatCannotHearItTakesNoMoreSlots) {
+  Session session(2);
+  session.start({"a", "b", "c", "d"});
+  EXPECT_THAT(session.sync(), ElementsAre("a", "b"));
+  session.controller().reset();
+  {
+    GreetedWorker a(session, "a");
+    GreetedWorker b(session, "b");
+    for (Worker* worker : {&a, &b}) worker->expect_granted();
+    for (Worker* worker : {&a, &b}) worker->kill();
+    GreetedWorker one(session);
+    GreetedWorker other(session);
+    for (Worker* worker : {&one, &other}) worker->expect_granted();
+  }
+  session.controller_process().process().kill_and_wait();
+  EXPECT_EQ(session.broker().wait_exit(), 0);
+  EXPECT_EQ(session.tokens_available(), 1);
+}
+
+TEST(BrokerStarts, AWorkerThatLosesItsSocketBeforeItsFirstWantKeepsItsSlot) {
+  Session session(1);
+  {
+    session.start({"a"});
+    EXPECT_THAT(session.sync(), ElementsAre("a"));
+    GreetedWorker a(session, "a");
+    GreetedWorker other(session);
+    a.close();
+    other.tell("want");
+    wait_until_served(session);
+    EXPECT_FALSE(other.has_answer()) << "the process lives, and works";
+    a.connect();
+    a.greet("a");
+    EXPECT_EQ(other.answer(), "grant");
+  }
+  session.expect_end(0);
+}
+
 /// Runs what a client must not do, and checks that another client is served before and after.
 void expect_undisturbed(const std::function<void(Session&)>& misbehave) {
   Session session(2);
@@ -420,7 +792,8 @@ TEST(BrokerAndBadClients, WantAndDoneBeforeHello) {
     for (const char* message : {"want", "done"}) {
       Worker bad(session);
       bad.tell(message);
-      bad.expect_refused();
+      EXPECT_EQ(bad.answer(), "refused say hello first");
+      EXPECT_EQ(bad.answer(), "");
     }
   });
 }
@@ -502,6 +875,52 @@ TEST(BrokerAsAProcess, KeepsNoFolderBusy) {
   const std::string link = "/proc/" + std::to_string(session.broker().pid()) + "/cwd";
   folder.resize(static_cast<std::size_t>(readlink(link.c_str(), folder.data(), folder.size())));
   EXPECT_EQ(folder, "/");
+  session.expect_end(1);
+}
+
+/// Limits the number of descriptors that the broker may have.
+Prepare limit_descriptors(rlim_t soft, std::optional<rlim_t> hard = std::nullopt) {
+  return [=] {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = soft;
+    if (hard) limit.rlim_max = *hard;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) throw std::runtime_error("setrlimit");
+  };
+}
+
+TEST(BrokerWithFewDescriptors, AllowsItselfAsManyAsItMay) {
+  Session session(2, limit_descriptors(16));
+  std::istringstream limits(proc_value(session.broker(), "limits", "Max open files"));
+  std::string soft;
+  std::string hard;
+  limits >> soft >> hard;
+  EXPECT_EQ(soft, hard);
+  {
+    std::deque<GreetedWorker> workers;
+    for (int i = 0; i < 20; ++i) workers.emplace_back(session);
+  }
+  session.expect_end(1);
+}
+
+TEST(BrokerWithFewDescriptors, WorkersBeyondThemComeInWhenOthersLeave) {
+  Session session(2, limit_descriptors(14, 14));
+  {
+    std::deque<Worker> workers;
+    for (int i = 0; i < 10; ++i) {
+      workers.emplace_back(session);
+      ASSERT_TRUE(workers.back().tell(kHello + " worker gw" + std::to_string(i)));
+    }
+    EXPECT_EQ(workers.front().answer(), kWelcome);
+    EXPECT_TRUE(falls_asleep(session.broker())) << "it does not try again and again";
+    EXPECT_FALSE(workers.back().has_answer());
+    workers.front().expect_granted();
+    workers.pop_front();
+    for (; !workers.empty(); workers.pop_front()) {
+      EXPECT_EQ(workers.front().answer(), kWelcome);
+      workers.front().expect_granted();
+    }
+  }
   session.expect_end(1);
 }
 

@@ -28,27 +28,57 @@
 namespace jobslots {
 namespace {
 
-constexpr std::size_t kClients = 6;
+constexpr std::size_t kClients = 8;
+constexpr unsigned kThereAtFirst = 4;
 constexpr std::size_t kEventsPerSequence = 250;
 
 struct Event {
-  enum class Kind { kJoin, kWant, kDone, kGone, kRead, kPass, kLoseImplicitSlot };
+  enum class Kind {
+    kJoin,
+    kJoinAs,
+    kStart,
+    kWant,
+    kDone,
+    kGone,
+    kRead,
+    kBeginStarts,  ///< What the broker does before it waits for events: Broker::begin_starts().
+    kNeighbourTakes,
+    kNeighbourReturns,
+    kPass,
+    kLoseImplicitSlot,
+  };
   Kind kind;
-  unsigned value;  ///< The client; microseconds of kPass; unused otherwise.
+  unsigned value = 0;  ///< The client; microseconds of kPass; unused where kKinds says so.
+  unsigned other = 0;  ///< Of kJoinAs: the client that was started.
 };
 using Sequence = std::vector<Event>;
 
-constexpr std::array<const char*, 7> kKindNames{
-    "join", "want", "done", "gone", "read", "pass", "lose-implicit-slot"};
+struct KindText {
+  const char* name;
+  int numbers;  ///< How many follow the name.
+};
+/// By number of the kind.
+constexpr std::array<KindText, 12> kKinds{{{"join", 1},
+                                           {"join-as", 2},
+                                           {"start", 1},
+                                           {"want", 1},
+                                           {"done", 1},
+                                           {"gone", 1},
+                                           {"read", 0},
+                                           {"begin-starts", 0},
+                                           {"neighbour-takes", 0},
+                                           {"neighbour-returns", 0},
+                                           {"pass", 1},
+                                           {"lose-implicit-slot", 0}}};
 
 std::string to_text(const Sequence& events) {
   std::ostringstream text;
   const char* separator = "";
   for (const Event& event : events) {
-    text << std::exchange(separator, ", ") << kKindNames.at(static_cast<std::size_t>(event.kind));
-    if (event.kind != Event::Kind::kRead && event.kind != Event::Kind::kLoseImplicitSlot) {
-      text << ' ' << event.value;
-    }
+    const KindText& kind = kKinds.at(static_cast<std::size_t>(event.kind));
+    text << std::exchange(separator, ", ") << kind.name;
+    if (kind.numbers > 0) text << ' ' << event.value;
+    if (kind.numbers > 1) text << ' ' << event.other;
   }
   return text.str();
 }
@@ -60,9 +90,12 @@ Sequence to_sequence(const std::string& text) {
     std::istringstream words(part);
     std::string name;
     unsigned value = 0;
-    words >> name >> value;
-    for (std::size_t kind = 0; kind < kKindNames.size(); ++kind) {
-      if (kKindNames.at(kind) == name) events.push_back({static_cast<Event::Kind>(kind), value});
+    unsigned other = 0;
+    words >> name >> value >> other;
+    for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
+      if (kKinds.at(kind).name == name) {
+        events.push_back({static_cast<Event::Kind>(kind), value, other});
+      }
     }
   }
   return events;
@@ -92,7 +125,7 @@ class Model {
 
   Model() {
     for (char token = 'a'; token < 'a' + kTokens; ++token) make_.push_back(token);
-    for (unsigned client = 0; client < kClients; ++client) {
+    for (unsigned client = 0; client < kThereAtFirst; ++client) {
       apply({Event::Kind::kJoin, client});
     }
   }
@@ -102,20 +135,28 @@ class Model {
     using Kind = Event::Kind;
     const unsigned client = random.below(kClients);
     const unsigned choice = random.below(1000);
-    if (choice < 1) return {Kind::kLoseImplicitSlot, 0};
-    if (choice < 15) return {Kind::kRead, 0};  // Late: perhaps nobody needs it any more.
-    if (choice < 35) return {Kind::kJoin, client};
-    if (choice < 45) return {Kind::kWant, client};
-    if (choice < 55) return {Kind::kDone, client};
-    if (choice < 85) return {Kind::kGone, client};
-    if (choice < 200) return {Kind::kPass, random.below(1200)};
-    if (choice < 240) return {Kind::kPass, random.below(60'000)};
-    if (choice < 250) return {Kind::kPass, random.below(2) == 0 ? 100'000U : 1000U};
-    if (choice < 550 && !make_.empty() && ledger_.wants_token(now_)) return {Kind::kRead, 0};
+    if (choice < 1) return {Kind::kLoseImplicitSlot};
+    if (choice < 15) return {Kind::kRead};  // Late: perhaps nobody needs it any more.
+    if (choice < 25) return {Kind::kJoin, client};
+    if (choice < 35) return {Kind::kStart, client};
+    if (choice < 45) return {Kind::kJoinAs, client, random.below(kClients)};
+    if (choice < 55) return {Kind::kWant, client};
+    if (choice < 65) return {Kind::kDone, client};
+    if (choice < 100) return {Kind::kGone, client};
+    if (choice < 180) return {Kind::kPass, random.below(1200)};
+    if (choice < 210) return {Kind::kPass, random.below(60'000)};
+    if (choice < 220) return {Kind::kPass, random.below(2) == 0 ? 100'000U : 1000U};
+    if (choice < 250) return {Kind::kNeighbourTakes};
+    if (choice < 280) return {Kind::kNeighbourReturns};
+    if (choice < 550 && !make_.empty() && ledger_.wants_token(now_)) return {Kind::kRead};
+    if (choice < 450 && !to_start_.empty()) return {Kind::kBeginStarts};
     switch (clients_[client].state) {
       case Ledger::State::kUnknown:
-        return {Kind::kJoin, client};
+        return choose_for_unknown(client, random);
+      case Ledger::State::kToStart:
+        return {Kind::kBeginStarts};
       case Ledger::State::kIdle:
+      case Ledger::State::kStarting:
         return {Kind::kWant, client};
       case Ledger::State::kHolding:
         return {Kind::kDone, client};
@@ -130,14 +171,26 @@ class Model {
     switch (event.kind) {
       case Kind::kJoin:
         return join(event.value);
+      case Kind::kJoinAs:
+        return join_as(event.value, event.other);
+      case Kind::kStart:
+        return start(event.value);
       case Kind::kWant:
         return want(event.value);
       case Kind::kDone:
-        return leave(event.value, false);
+        return done(event.value);
       case Kind::kGone:
-        return leave(event.value, true);
+        return left(event.value, Ledger::State::kUnknown, ledger_.gone(event.value, now_));
       case Kind::kRead:
         return read();
+      case Kind::kBeginStarts:
+        return begin_starts();
+      case Kind::kNeighbourTakes:
+        if (!make_.empty()) move_first(make_, neighbours_);
+        return check();
+      case Kind::kNeighbourReturns:
+        if (!neighbours_.empty()) move_first(neighbours_, make_);
+        return check();
       case Kind::kPass:
         now_ += std::chrono::microseconds(event.value);
         return check();
@@ -159,6 +212,34 @@ class Model {
     std::optional<Token> token;  ///< While holding: nothing means the implicit slot.
   };
 
+  static bool has_slot(const Client& client) {
+    return client.state == Ledger::State::kHolding || client.state == Ledger::State::kStarting;
+  }
+  static void move_first(std::deque<char>& from, std::deque<char>& to) {
+    to.push_back(from.front());
+    from.pop_front();
+  }
+
+  Event choose_for_unknown(unsigned client, Random& random) const {
+    using Kind = Event::Kind;
+    for (unsigned other = 0; other < kClients; ++other) {
+      if (clients_[other].state == Ledger::State::kStarting && random.below(2) == 0) {
+        return {Kind::kJoinAs, client, other};
+      }
+    }
+    return {random.below(3) == 0 ? Kind::kJoin : Kind::kStart, client};
+  }
+
+  bool implicit_slot_free() const { return has_implicit_slot_ && !implicit_slot_in_use_; }
+  bool needed() const { return !waiting_.empty() || uncovered_; }
+  /// Rule 6.
+  bool may_start(std::size_t tokens_free) const {
+    const auto idle = static_cast<std::size_t>(std::ranges::count_if(
+        clients_, [](const Client& client) { return client.state == Ledger::State::kIdle; }));
+    return !to_start_.empty() && !needed() && now_ >= pause_until_ &&
+           idle < tokens_free + (implicit_slot_free() ? 1 : 0);
+  }
+
   Violation join(unsigned id) {
     const bool refused = clients_[id].state != Ledger::State::kUnknown;
     const auto actions = ledger_.join(id);
@@ -167,27 +248,63 @@ class Model {
     return actions.empty() ? check() : "a client that joins changes nothing";
   }
 
-  Violation want(unsigned id) {
-    const bool refused = clients_[id].state != Ledger::State::kIdle;
-    const auto actions = ledger_.want(id, now_);
+  Violation join_as(unsigned id, unsigned started) {
+    if (id == started) return nullptr;  // Nobody can have been started as one that is not known.
+    const bool refused = clients_[id].state != Ledger::State::kUnknown;
+    const auto actions = ledger_.join_as(id, started, now_);
     if (refused) return refusal(id, actions);
+    if (clients_[started].state != Ledger::State::kStarting) {
+      clients_[id].state = Ledger::State::kIdle;
+      return left(started, Ledger::State::kUnknown, actions);
+    }
+    clients_[id] = std::exchange(clients_[started], Client{});
+    if (uncovered_ == started) uncovered_ = id;
+    return actions.empty() ? check() : "a started client joins with the slot that it has";
+  }
+
+  Violation start(unsigned id) {
+    const bool refused = clients_[id].state != Ledger::State::kUnknown;
+    const auto actions = ledger_.start(id);
+    if (refused) return refusal(id, actions);
+    clients_[id].state = Ledger::State::kToStart;
+    to_start_.push_back(id);
+    return actions.empty() ? check() : "a client to be started takes no slot by itself";
+  }
+
+  Violation want(unsigned id) {
+    const Ledger::State state = clients_[id].state;
+    const auto actions = ledger_.want(id, now_);
+    if (state == Ledger::State::kStarting) {
+      const auto* grant =
+          actions.size() == 1 ? std::get_if<Ledger::Grant>(&actions.front()) : nullptr;
+      if (grant == nullptr || grant->client != id) return "the first want is granted at once";
+      clients_[id].state = Ledger::State::kHolding;
+      return check();
+    }
+    if (state != Ledger::State::kIdle) return refusal(id, actions);
     clients_[id].state = Ledger::State::kWaiting;
     waiting_.push_back(id);
-    const bool free = has_implicit_slot_ && !implicit_slot_in_use_;
-    if (!free) return actions.empty() ? check() : "an action though no slot is free";
+    if (!implicit_slot_free()) {
+      return actions.empty() ? check() : "an action though no slot is free";
+    }
     if (actions.size() != 1) return "nobody waits while the implicit slot is free";
     implicit_slot_in_use_ = true;
     return granted(actions[0], std::nullopt);
   }
 
-  /// Done or gone.
-  Violation leave(unsigned id, bool for_good) {
+  Violation done(unsigned id) {
+    const bool refused = clients_[id].state != Ledger::State::kHolding;
+    const auto actions = ledger_.done(id, now_);
+    return refused ? refusal(id, actions) : left(id, Ledger::State::kIdle, actions);
+  }
+
+  /// The client is done or gone, which led to the actions.
+  Violation left(unsigned id, Ledger::State after, const Ledger::Actions& actions) {
     Client& client = clients_[id];
-    const bool held = client.state == Ledger::State::kHolding;
-    const auto actions = for_good ? ledger_.gone(id, now_) : ledger_.done(id, now_);
-    if (!held && !for_good) return refusal(id, actions);
-    if (client.state == Ledger::State::kWaiting) std::erase(waiting_, id);
-    client.state = for_good ? Ledger::State::kUnknown : Ledger::State::kIdle;
+    const bool held = has_slot(client);
+    std::erase(waiting_, id);
+    std::erase(to_start_, id);
+    client.state = after;
     if (!held)
       return actions.empty() ? check() : "the end of a client without a slot frees nothing";
     if (const auto token = std::exchange(client.token, std::nullopt)) {
@@ -197,18 +314,44 @@ class Model {
   }
 
   Violation read() {
-    if (make_.empty()) return nullptr;
+    // For a client to be started only where one may be started: that is begin_starts().
+    if (make_.empty() || (!to_start_.empty() && !needed())) return nullptr;
     const Token token{make_.front(), now_};
     make_.pop_front();
     return token_freed(token, ledger_.token_read(token.byte, now_));
+  }
+
+  /// As the broker does it, trusting what the ledger says.
+  Violation begin_starts() {
+    while (ledger_.wants_to_start() && ledger_.may_start(make_.size(), now_)) {
+      if (!may_start(make_.size()))
+        return "a start within the courtesy pause, or on a slot that an idle client may want";
+      Ledger::Actions actions;
+      std::optional<Token> slot;
+      if (ledger_.implicit_slot_free()) {
+        actions = ledger_.start_on_implicit_slot();
+        implicit_slot_in_use_ = true;
+      } else {
+        slot = Token{make_.front(), now_};
+        make_.pop_front();
+        actions = ledger_.token_read(slot->byte, now_);
+      }
+      const auto* begin =
+          actions.size() == 1 ? std::get_if<Ledger::Begin>(&actions.front()) : nullptr;
+      if (begin == nullptr) return "nobody is started though one may be";
+      if (begin->client != to_start_.front()) return "starts begin in their order";
+      clients_[to_start_.front()] = {Ledger::State::kStarting, slot};
+      to_start_.pop_front();
+      if (const Violation violation = check()) return violation;
+    }
+    return may_start(make_.size()) ? "a start is pending though it may begin" : check();
   }
 
   Violation lose_implicit_slot() {
     const auto actions = ledger_.implicit_slot_lost(now_);
     if (std::exchange(has_implicit_slot_, false)) {
       for (unsigned id = 0; id < kClients; ++id) {
-        const Client& client = clients_[id];
-        if (client.state == Ledger::State::kHolding && !client.token) uncovered_ = id;
+        if (has_slot(clients_[id]) && !clients_[id].token) uncovered_ = id;
       }
     }
     return actions.empty() ? check() : "losing the implicit slot interrupts nobody";
@@ -288,14 +431,14 @@ class Model {
       const Client& client = clients_[id];
       if (ledger_.state_of(id) != client.state) return "the state of a client";
       known += client.state != Ledger::State::kUnknown;
-      holding += client.state == Ledger::State::kHolding;
+      holding += has_slot(client);
       tokens += client.token.has_value();
     }
     if (ledger_.clients() != known) return "the number of clients";
     if (ledger_.waiting() != waiting_.size()) return "the number of clients that wait";
     if (ledger_.holding() != holding) return "the number of clients that hold";
     if (ledger_.tokens_held() != tokens) return "tokens read are held or returned";
-    if (tokens + make_.size() != static_cast<std::size_t>(kTokens))
+    if (tokens + make_.size() + neighbours_.size() != static_cast<std::size_t>(kTokens))
       return "a byte is lost or doubled";
     const std::size_t not_on_tokens = holding - tokens;
     if (not_on_tokens > 1) return "more holders than slots";
@@ -305,12 +448,21 @@ class Model {
     } else if (not_on_tokens != (uncovered_ ? 1U : 0U)) {
       return "a client works on the implicit slot that is lost";
     }
-    const bool needed = !waiting_.empty() || uncovered_;
-    if (ledger_.wants_token(now_) != (needed && now_ >= pause_until_)) {
-      return needed ? "a token is wanted after the courtesy pause, not within it"
-                    : "a token is wanted though nobody needs it";
+    if (ledger_.wants_token(now_) != (needed() && now_ >= pause_until_)) {
+      return needed() ? "a token is wanted after the courtesy pause, not within it"
+                      : "a token is wanted though nobody needs it";
     }
-    const bool later = needed && now_ < pause_until_;
+    if (ledger_.implicit_slot_free() != implicit_slot_free()) return "the implicit slot is free";
+    if (ledger_.wants_to_start() != (!to_start_.empty() && !needed())) {
+      return "starts come after those who wait";
+    }
+    for (std::size_t tokens_free = 0; tokens_free <= make_.size(); ++tokens_free) {
+      if (ledger_.may_start(tokens_free, now_) == may_start(tokens_free)) continue;
+      return may_start(tokens_free)
+                 ? "a start is kept from a slot that nobody needs"
+                 : "a start within the courtesy pause, or on a slot that an idle client may want";
+    }
+    const bool later = (needed() || !to_start_.empty()) && now_ < pause_until_;
     if (ledger_.next_deadline(now_) != (later ? std::optional(pause_until_) : std::nullopt)) {
       return "the deadline is the end of the courtesy pause";
     }
@@ -318,9 +470,11 @@ class Model {
   }
 
   LedgerUnderTest ledger_;
-  std::deque<char> make_;  ///< The tokens that can be read.
+  std::deque<char> make_;        ///< The tokens that can be read.
+  std::deque<char> neighbours_;  ///< Those that other clients of make hold.
   std::array<Client, kClients> clients_{};
   std::deque<unsigned> waiting_;
+  std::deque<unsigned> to_start_;
   bool has_implicit_slot_ = true;
   bool implicit_slot_in_use_ = false;
   std::optional<unsigned> uncovered_;
@@ -460,10 +614,41 @@ struct ForgetsTheDead : Ledger {
   }
 };
 
+struct StartsThoughAnIdleClientNeedsTheSlot : Ledger {
+  bool may_start(std::size_t tokens_free, Time now) const {
+    const bool free = tokens_free > 0 || implicit_slot_free();
+    return wants_to_start() && free && !next_deadline(now);
+  }
+};
+
+struct StartsInTheCourtesyPause : Ledger {
+  bool may_start(std::size_t tokens_free, Time now) const {
+    return Ledger::may_start(tokens_free, now + kCourtesyPause);
+  }
+};
+
+/// Gives the slot of a started client to others when it joins.
+struct JoinsWithoutTheSlot : Ledger {
+  Actions join_as(ClientId client, ClientId started, Time now) {
+    Actions actions = join(client);
+    return actions.empty() ? gone(started, now) : actions;
+  }
+};
+
+/// Takes a start back by its name only: the ledger still begins it.
+struct ForgetsToCancel : Ledger {
+  Actions gone(ClientId client, Time now) {
+    if (state_of(client) == State::kToStart) return {};
+    return Ledger::gone(client, now);
+  }
+};
+
 template <class BrokenLedger>
 class LedgerModelOfABrokenLedger : public testing::Test {};
-using BrokenLedgers = testing::Types<DropsAToken, ReturnsATokenTwice, ReturnsAnotherByte,
-                                     KnowsNoCourtesy, PausesTooShort, ForgetsTheDead>;
+using BrokenLedgers =
+    testing::Types<DropsAToken, ReturnsATokenTwice, ReturnsAnotherByte, KnowsNoCourtesy,
+                   PausesTooShort, ForgetsTheDead, StartsThoughAnIdleClientNeedsTheSlot,
+                   StartsInTheCourtesyPause, JoinsWithoutTheSlot, ForgetsToCancel>;
 TYPED_TEST_SUITE(LedgerModelOfABrokenLedger, BrokenLedgers);
 
 TYPED_TEST(LedgerModelOfABrokenLedger, IsFoundAndShrunkToAHandfulOfEvents) {

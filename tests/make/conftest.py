@@ -7,6 +7,10 @@ import pytest
 from scenario import Scenario
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "inside_xdist: run with every version of xdist")
+
+
 @pytest.fixture
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
     """An empty scenario; its processes are ended with the test."""

@@ -61,7 +61,9 @@ def test_last():
 def test_slow_conftest_imports_count(scenario: Scenario, make: Make) -> None:
     scenario.suite("suite", 24, 0.1)
     scenario.conftest("suite", 0.3)
-    scenario.makefile(make, a="neighbour 1.5", b="neighbour 1.5", c="pytest -q -n8 suite")
+    scenario.makefile(
+        make, a="neighbour 1.5", b="neighbour 1.5", c="pytest -q -n8 --jobslots-start=all suite"
+    )
     outcome = scenario.make(make, 3)
     assert outcome.status == 0, outcome.output
     workers = {s.name for s in outcome.of("import")} - {"controller"}
@@ -80,7 +82,7 @@ def test_finishing_workers_count(scenario: Scenario, make: Make) -> None:
         "        with span('finish', session.config.workerinput['workerid']):\n"
         "            time.sleep(0.1)\n",
     )
-    scenario.makefile(make, a="neighbour 2", b="pytest -q -n8 suite")
+    scenario.makefile(make, a="neighbour 2", b="pytest -q -n8 --jobslots-start=all suite")
     outcome = scenario.make(make, 3)
     assert outcome.status == 0, outcome.output
     assert len(outcome.of("finish")) == 8
@@ -93,15 +95,15 @@ def test_auto_means_n_of_make(scenario: Scenario, make: Make) -> None:
     scenario.makefile(make, a="pytest -n auto suite", b="pytest -n logical --maxprocesses=3 suite")
     outcome = scenario.make(make, 5)
     assert outcome.status == 0, outcome.output
-    assert "5 workers [10 items]" in outcome.output
-    assert "3 workers [10 items]" in outcome.output
+    assert "created: 5/5 workers" in outcome.output
+    assert "created: 3/3 workers" in outcome.output
 
 
 def test_auto_heeds_the_variable_of_xdist(scenario: Scenario) -> None:
     scenario.suite("suite", 10, 0.02)
     scenario.makefile(FIFO, a="pytest -n auto suite")
     scenario.environment["PYTEST_XDIST_AUTO_NUM_WORKERS"] = "2"
-    assert "2 workers [10 items]" in scenario.make(FIFO, 5).output
+    assert "created: 2/2 workers" in scenario.make(FIFO, 5).output
 
 
 @pytest.mark.parametrize("jobs", [2, 4])

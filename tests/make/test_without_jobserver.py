@@ -167,7 +167,7 @@ def test_platform_without_a_broker(suite: Scenario) -> None:
     suite.write(
         "suite/conftest.py",
         "import sys, pytest\n"
-        "@pytest.hookimpl(wrapper=True)\n"
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
         "def pytest_xdist_setupnodes():\n"
         "    sys.platform, platform = 'darwin', sys.platform\n"
         "    yield\n"

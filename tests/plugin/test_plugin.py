@@ -64,7 +64,7 @@ def test_auto_is_the_number_of_job_slots(
 ) -> None:
     pytester.makepyfile("def test_one(): pass")
     result = pytester.runpytest_subprocess("-n", count)
-    result.stdout.fnmatch_lines(["3 workers*"])
+    result.stdout.fnmatch_lines(["created: 3*"])
 
 
 def test_a_hook_in_conftest_decides_on_auto(
@@ -72,7 +72,7 @@ def test_a_hook_in_conftest_decides_on_auto(
 ) -> None:
     pytester.makeconftest("def pytest_xdist_auto_num_workers(config): return 1")
     pytester.makepyfile("def test_one(): pass")
-    pytester.runpytest_subprocess("-n", "auto").stdout.fnmatch_lines(["1 worker*"])
+    pytester.runpytest_subprocess("-n", "auto").stdout.fnmatch_lines(["created: 1*"])
 
 
 def test_unraisable_and_resource_warnings_are_errors(
