@@ -115,11 +115,12 @@ class StaggeredSession(DSession):
 
     def worker_begin(self, worker_id: str) -> None:
         """There is a job slot for this worker."""
-        if self.shuttingdown or worker_id not in self._to_start or not self._tests_are_left():
-            self._broker.cancel(worker_id)
+        if self.shuttingdown or not self._tests_are_left():
             self._start_no_more()
-        else:
+        if worker_id in self._to_start:
             self._start(worker_id)
+        else:
+            self._broker.cancel(worker_id)
 
     def worker_broker_lost(self) -> None:
         """No slot will come any more: go on as xdist does."""
