@@ -88,6 +88,7 @@ class Ledger {
   /// clients are ignored.
   Actions gone(ClientId client, Time now);
   /// A token was read from make. Tokens that nobody needs any more come straight back as actions.
+  /// Where nobody waits it is for the first client to be started: may_start() tells beforehand.
   Actions token_read(char token, Time now);
   /// The session's parent no longer accounts for it (the controller died): the implicit slot has
   /// gone back to make. A client that works on it goes on, and the next token is for it.

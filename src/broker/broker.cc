@@ -27,7 +27,7 @@ Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous)
       rendezvous_(std::move(rendezvous)),
       controller_(std::move(controller)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)) {
-  add_watch(rendezvous_.listening_fd(), Source::kListener, kController, EPOLLIN);
+  watch_listener();
   add_watch(controller_.socket_fd(), Source::kSocket, kController, EPOLLIN);
   if (controller_.has_life_fd()) {
     add_watch(controller_.life_fd(), Source::kLife, kController, EPOLLIN);
@@ -129,13 +129,28 @@ void Broker::dispatch(Source source, Ledger::ClientId id) {
 void Broker::accept_workers() {
   const int fd =
       accept4(rendezvous_.listening_fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return;
+  if (fd < 0) {
+    // Short of descriptors: who connects stays readable at the listener, until a worker leaves.
+    const bool short_of_them =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    if (short_of_them && !workers_.empty()) {
+      remove_watch(rendezvous_.listening_fd());
+      watching_listener_ = false;
+    }
+    return;
+  }
   Peer peer{UniqueFd(fd)};
   if (!peer.same_user()) return;
   const Ledger::ClientId id = next_id_++;
   add_watch(peer.socket_fd(), Source::kSocket, id, EPOLLIN);
   if (peer.has_life_fd()) add_watch(peer.life_fd(), Source::kLife, id, EPOLLIN);
   workers_.emplace(id, Worker{std::move(peer)});
+}
+
+void Broker::watch_listener() {
+  if (watching_listener_) return;
+  add_watch(rendezvous_.listening_fd(), Source::kListener, kController, EPOLLIN);
+  watching_listener_ = true;
 }
 
 void Broker::receive_from(Ledger::ClientId id) {
@@ -150,11 +165,13 @@ void Broker::receive_from(Ledger::ClientId id) {
 }
 
 void Broker::receive_from_controller() {
+  send_to_controller();
   const Peer::Received received = controller_.receive();
   if (received.message) handle_controller(*received.message);
   if (!received.closed) return;
   remove_watch(controller_.socket_fd());
   controller_.disconnect();
+  end_pending_starts();  // It cannot be told to begin them.
   if (!controller_.has_life_fd()) controller_died();
 }
 
@@ -165,13 +182,33 @@ void Broker::handle_controller(const std::string& message) {
     controller_over_ = true;
   } else if (message == "sync") {
     begin_starts();
-    controller_.send("synced");
-  } else if (message.starts_with("start ")) {
+    tell_controller("synced");
+  } else if (message.starts_with("start ") && !controller_over_) {
     cancel_start(argument);
     carry_out(ledger_.start(to_start_[argument] = next_id_++));
   } else if (message.starts_with("cancel ")) {
     cancel_start(argument);
   }
+}
+
+void Broker::tell_controller(std::string message) {
+  to_controller_.push_back(std::move(message));
+  send_to_controller();
+}
+
+/// The controller reads nothing while it asks for its starts: their answers may be more than its
+/// socket holds.
+void Broker::send_to_controller() {
+  if (!controller_.connected()) return;
+  while (!to_controller_.empty() && controller_.send(to_controller_.front())) {
+    to_controller_.pop_front();
+  }
+  const bool writable = !to_controller_.empty();
+  if (writable == watching_controller_writable_) return;
+  remove_watch(controller_.socket_fd());
+  add_watch(controller_.socket_fd(), Source::kSocket, kController,
+            writable ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  watching_controller_writable_ = writable;
 }
 
 void Broker::cancel_start(const std::string& name) {
@@ -181,12 +218,23 @@ void Broker::cancel_start(const std::string& name) {
   to_start_.erase(entry);
 }
 
+void Broker::end_pending_starts() {
+  std::vector<std::string> pending;
+  for (const auto& [name, id] : to_start_) {
+    if (ledger_.state_of(id) == Ledger::State::kToStart) pending.push_back(name);
+  }
+  for (const std::string& name : pending) cancel_start(name);
+}
+
 void Broker::end_starts() {
   while (!to_start_.empty()) cancel_start(std::string(to_start_.begin()->first));
 }
 
 void Broker::handle(Ledger::ClientId id, const std::string& message) {
-  if (message == "want") {
+  const bool slot = message == "want" || message == "done";
+  if (slot && !workers_.at(id).greeted) {
+    refuse(id, "say hello first");
+  } else if (message == "want") {
     carry_out(ledger_.want(id, now()));
   } else if (message == "done") {
     carry_out(ledger_.done(id, now()));
@@ -234,7 +282,9 @@ void Broker::greet(Ledger::ClientId id, const std::string& name) {
 /// slot.
 void Broker::socket_closed(Ledger::ClientId id) {
   Worker& worker = workers_.at(id);
-  if (worker.peer.has_life_fd() && ledger_.state_of(id) == Ledger::State::kHolding) {
+  const Ledger::State state = ledger_.state_of(id);
+  const bool has_slot = state == Ledger::State::kHolding || state == Ledger::State::kStarting;
+  if (worker.peer.has_life_fd() && has_slot) {
     remove_watch(worker.peer.socket_fd());
     worker.peer.disconnect();
   } else {
@@ -251,6 +301,7 @@ void Broker::refuse(Ledger::ClientId id, const std::string& why) {
 
 void Broker::forget(Ledger::ClientId id) {
   workers_.erase(id);  // Closing the descriptors ends their watches, see epoll(7).
+  watch_listener();    // Where it was short of descriptors.
   carry_out(ledger_.gone(id, now()));
 }
 
@@ -304,7 +355,7 @@ void Broker::carry_out(const Ledger::Actions& actions) {
     } else if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
       const auto worker = std::ranges::find_if(
           to_start_, [begin](const auto& entry) { return entry.second == begin->client; });
-      controller_.send("begin " + worker->first);
+      tell_controller("begin " + worker->first);
     } else if (const auto* token = std::get_if<Ledger::ReturnToken>(&action)) {
       returning_.push_back(token->token);
     } else {

@@ -50,10 +50,14 @@ class Broker {
   void dispatch(Source source, Ledger::ClientId id);
 
   void accept_workers();
+  void watch_listener();
   void receive_from(Ledger::ClientId id);
   void receive_from_controller();
   void handle_controller(const std::string& message);
+  void tell_controller(std::string message);
+  void send_to_controller();
   void cancel_start(const std::string& name);
+  void end_pending_starts();
   void end_starts();
   void handle(Ledger::ClientId id, const std::string& message);
   void greet(Ledger::ClientId id, const std::string& name);
@@ -72,6 +76,7 @@ class Broker {
   std::deque<char> returning_;  ///< Tokens that make's pipe has not taken back yet.
   Rendezvous rendezvous_;
   Peer controller_;
+  std::deque<std::string> to_controller_;  ///< Messages that its socket has not taken yet.
   bool controller_over_ = false;
   std::map<Ledger::ClientId, Worker> workers_;
   /// Workers that the controller wants to start, by name, until they say hello.
@@ -81,6 +86,8 @@ class Broker {
   enum class Watch { kNone, kTokenThere, kTokenComes };
   Watch readable_watch_ = Watch::kNone;
   bool watching_writable_ = false;
+  bool watching_listener_ = false;
+  bool watching_controller_writable_ = false;
 };
 
 }  // namespace jobslots

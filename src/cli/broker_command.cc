@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,14 @@ void ignore_signals() {
   for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
     std::signal(number, SIG_IGN);
   }
+}
+
+/// Each worker takes two descriptors.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /// Inherited descriptors may be a log file or the pipe that somebody reads to its end: they must
@@ -73,6 +82,7 @@ Result<Broker> open_broker(Peer controller) {
 int broker_command() {
   ignore_signals();
   setsid();
+  allow_many_descriptors();
   if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
   Peer controller{UniqueFd(STDIN_FILENO)};
   if (!said_hello(controller)) {

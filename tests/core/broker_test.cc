@@ -660,8 +660,13 @@ TEST(BrokerStarts, ByeEndsThemAll) {
 
 TEST(BrokerStarts, AfterByeNoneIsAccepted) {
   Session session(2);
-  say(session.controller(), "bye");
-  session.start({"a", "b", "c"});
+  {
+    GreetedWorker worker(session);
+    worker.expect_granted();
+    say(session.controller(), "bye");
+    session.start({"a", "b", "c"});
+    EXPECT_THAT(session.sync(), IsEmpty());
+  }
   EXPECT_EQ(session.broker().wait_exit(), 0);
   EXPECT_EQ(session.tokens_available(), 1);
 }
@@ -683,11 +688,16 @@ TEST(BrokerStarts, TheControllerIsKilled) {
 
 TEST(BrokerStarts, TheControllerIsKilledBeforeTheBrokerHasReadThem) {
   Session session(3);
+  GreetedWorker worker(session);
+  worker.process().signal(SIGSTOP);  // So that it outlives the SIGINT that it will get.
   session.broker().signal(SIGSTOP);
   session.start({"a", "b", "c", "d"});
   session.controller_process().process().kill_and_wait();
   session.controller().reset();
   session.broker().signal(SIGCONT);
+  EXPECT_TRUE(falls_asleep(session.broker()));
+  worker.process().signal(SIGCONT);
+  EXPECT_TRUE(worker.process().wait());
   EXPECT_EQ(session.broker().wait_exit(), 0);
   EXPECT_EQ(session.tokens_available(), 2);
   EXPECT_TRUE(session.left_nothing());

@@ -56,7 +56,7 @@ def test_first_test_runs_when_one_worker_is_ready(scenario: Scenario, make: Make
     outcome = scenario.make(make, 2)
     assert outcome.status == 0, outcome.output
     assert len(outcome.of("test")) == 16
-    assert outcome.most == 2 * 2  # Each test is logged twice: by itself and by the conftest file.
+    assert outcome.most <= 2 * 2  # Each test is logged twice: by itself and by the conftest file.
     for name in ("one", "two"):
         first = outcome.of("test", name)[0]
         pids = {s.pid for s in outcome.of("test", name)}
