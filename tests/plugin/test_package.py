@@ -1,0 +1,57 @@
+"""What is in the wheel, and that it can be built where there is no compiler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+from pytest_xdist_gnumake.broker import EXECUTABLE
+
+TOP = Path(__file__).resolve().parents[2]
+
+# The configuration of this Python is read first: there is none for the platform pretended.
+BUILD = """
+import sys, sysconfig
+import packaging.tags
+import scikit_build_core.build
+
+sysconfig.get_config_vars()
+sys.platform = "freebsd14"
+print(scikit_build_core.build.build_wheel(sys.argv[1]))
+"""
+
+
+def test_elsewhere_it_is_pure_python_and_needs_no_compiler(tmp_path: Path) -> None:
+    no_tools = {"CC": "/nonexistent", "CXX": "/nonexistent", "PATH": str(tmp_path)}
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    subprocess.run(command, cwd=TOP, env={**os.environ, **no_tools}, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "pytest_xdist_gnumake/plugin.py" in names
+    assert not [name for name in names if "/bin/" in name]
+
+
+def test_one_wheel_serves_every_python() -> None:
+    text = metadata.distribution("pytest-xdist-gnumake").read_text("WHEEL") or ""
+    assert "Tag: py3-none-linux_" in text
+
+
+def test_runtime_requirements() -> None:
+    assert metadata.requires("pytest-xdist-gnumake") == ["pytest>=8", "pytest-xdist>=3.6"]
+
+
+def test_command_line() -> None:
+    version = metadata.version("pytest-xdist-gnumake")
+    for command in ([str(EXECUTABLE)], [sys.executable, "-m", "pytest_xdist_gnumake"]):
+        shown = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert shown.stdout == f"jobslots {version}\n"
+        usage = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+        assert usage.stdout.startswith("usage: jobslots")
+        wrong = subprocess.run([*command, "nonsense"], capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2
+        assert wrong.stderr.startswith("usage: jobslots")
