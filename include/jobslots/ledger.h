@@ -17,7 +17,9 @@
 ///
 ///  5. Courtesy: a token passes from client to client for at most kHandOverLimit; then it goes back
 ///     and none is wanted for kCourtesyPause, so that make, woken by the write, can have it first.
-///     Otherwise a session in which somebody always waits would starve its neighbours.
+///     Otherwise a session in which somebody always waits would starve its neighbours. A token that
+///     is taken within kTooSoonForMake of a return counts as never returned: make cannot have had
+///     it in between.
 ///
 ///  6. A client that is still to be started may only take a slot that no living client is about to
 ///     want: only while there are more free slots than idle clients, and nobody waits. A client
@@ -46,6 +48,7 @@ class Ledger {
 
   static constexpr Time kHandOverLimit = std::chrono::milliseconds(100);
   static constexpr Time kCourtesyPause = std::chrono::milliseconds(1);
+  static constexpr Time kTooSoonForMake = std::chrono::microseconds(100);
 
   /// The client has a job slot from now on, until it says done or is gone.
   struct Grant {
@@ -117,7 +120,7 @@ class Ledger {
  private:
   struct Token {
     char byte;
-    Time taken;  ///< When it was read from make: hand-overs do not change it.
+    Time taken;  ///< When it was read from make: hand-overs do not change it, see rule 5.
   };
   struct Client {
     State state = State::kIdle;
@@ -133,7 +136,8 @@ class Ledger {
   void begin_first_to_start(std::optional<Token> slot, Actions& actions);
   void give_up_slot(ClientId client, Time now, Actions& actions);
   void slot_freed(std::optional<Token> slot, Time now, Actions& actions);
-  void implicit_slot_freed(Actions& actions);
+  void implicit_slot_freed(Time now, Actions& actions);
+  void return_token(const Token& token, Time now, Actions& actions);
 
   std::map<ClientId, Client> clients_;
   std::deque<ClientId> waiting_;
@@ -144,6 +148,11 @@ class Ledger {
   /// done.
   std::optional<ClientId> uncovered_;
   Time pause_until_ = Time::min();
+  struct Return {
+    Time when;
+    Time taken;  ///< When the token that was returned had been taken.
+  };
+  std::optional<Return> last_return_;
 };
 
 }  // namespace jobslots

@@ -74,10 +74,13 @@ Ledger::Actions Ledger::gone(ClientId client, Time now) {
 
 Ledger::Actions Ledger::token_read(char token, Time now) {
   Actions actions;
+  const bool too_soon = last_return_ && now - last_return_->when < kTooSoonForMake;
+  const Token taken{token, too_soon ? last_return_->taken : now};
+  last_return_.reset();
   if (wants_to_start()) {
-    begin_first_to_start(Token{token, now}, actions);
+    begin_first_to_start(taken, actions);
   } else {
-    slot_freed(Token{token, now}, now, actions);
+    slot_freed(taken, now, actions);
   }
   return actions;
 }
@@ -151,7 +154,7 @@ void Ledger::give_up_slot(ClientId client, Time now, Actions& actions) {
 /// implicit slot. Decides who has it next.
 void Ledger::slot_freed(std::optional<Token> slot, Time now, Actions& actions) {
   if (!slot) {
-    implicit_slot_freed(actions);
+    implicit_slot_freed(now, actions);
     return;
   }
   const bool may_stay = now - slot->taken < kHandOverLimit;
@@ -165,10 +168,10 @@ void Ledger::slot_freed(std::optional<Token> slot, Time now, Actions& actions) {
     return;
   }
   if (!may_stay) pause_until_ = now + kCourtesyPause;
-  actions.emplace_back(ReturnToken{slot->byte});
+  return_token(*slot, now, actions);
 }
 
-void Ledger::implicit_slot_freed(Actions& actions) {
+void Ledger::implicit_slot_freed(Time now, Actions& actions) {
   implicit_slot_in_use_ = false;
   uncovered_.reset();
   if (!has_implicit_slot_) return;
@@ -179,9 +182,14 @@ void Ledger::implicit_slot_freed(Actions& actions) {
     grant_to_first_waiting(std::nullopt, actions);
   } else if (token_holder != clients_.end()) {
     implicit_slot_in_use_ = true;
-    actions.emplace_back(ReturnToken{token_holder->second.token->byte});
+    return_token(*token_holder->second.token, now, actions);
     token_holder->second.token.reset();
   }
+}
+
+void Ledger::return_token(const Token& token, Time now, Actions& actions) {
+  last_return_ = Return{now, token.taken};
+  actions.emplace_back(ReturnToken{token.byte});
 }
 
 }  // namespace jobslots

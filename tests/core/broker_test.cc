@@ -186,12 +186,21 @@ std::string proc_value(const Child& process, const std::string& file, const std:
   throw std::runtime_error("no " + name + " in " + file);
 }
 
+/// Whether the process comes into the state, a letter of ps(1).
+bool comes_into_state(const Child& process, char state) {
+  return eventually([&process, state] {
+    return proc_value(process, "status", "State:").find(state) != std::string::npos;
+  });
+}
+
 /// Whether the process comes to wait for an event. One that is woken again and again by the same
 /// event never does.
-bool falls_asleep(const Child& process) {
-  return eventually([&process] {
-    return proc_value(process, "status", "State:").find('S') != std::string::npos;
-  });
+bool falls_asleep(const Child& process) { return comes_into_state(process, 'S'); }
+
+/// Stops the process until SIGCONT. A signal alone could be overtaken by later ones.
+void stop(const Child& process) {
+  process.signal(SIGSTOP);
+  EXPECT_TRUE(comes_into_state(process, 'T'));
 }
 
 /// How often the process has fallen asleep in its life.
@@ -475,6 +484,22 @@ TEST(BrokerStarts, LaterWhenAWorkerEnds) {
   session.expect_end(0);
 }
 
+TEST(BrokerStarts, SyncedComesAfterTheStartsForWhatHasJustComeFree) {
+  Session session(1);
+  session.start({"a", "b"});
+  EXPECT_THAT(session.sync(), ElementsAre("a"));
+  {
+    GreetedWorker a(session, "a");
+    stop(session.broker());
+    a.kill();
+    say(session.controller(), "sync");
+    session.broker().signal(SIGCONT);
+    EXPECT_EQ(hear(session.controller()), "begin b");
+    EXPECT_EQ(hear(session.controller()), "synced");
+  }
+  session.expect_end(0);
+}
+
 TEST(BrokerStarts, NotOnTheSlotThatAWorkerBetweenTwoTestsWillWant) {
   Session session(2);
   {
@@ -689,8 +714,8 @@ TEST(BrokerStarts, TheControllerIsKilled) {
 TEST(BrokerStarts, TheControllerIsKilledBeforeTheBrokerHasReadThem) {
   Session session(3);
   GreetedWorker worker(session);
-  worker.process().signal(SIGSTOP);  // So that it outlives the SIGINT that it will get.
-  session.broker().signal(SIGSTOP);
+  stop(worker.process());  // So that it outlives the SIGINT that it will get.
+  stop(session.broker());
   session.start({"a", "b", "c", "d"});
   session.controller_process().process().kill_and_wait();
   session.controller().reset();

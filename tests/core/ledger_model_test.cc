@@ -316,9 +316,25 @@ class Model {
   Violation read() {
     // For a client to be started only where one may be started: that is begin_starts().
     if (make_.empty() || (!to_start_.empty() && !needed())) return nullptr;
-    const Token token{make_.front(), now_};
-    make_.pop_front();
+    const Token token = take();
     return token_freed(token, ledger_.token_read(token.byte, now_));
+  }
+
+  /// The next token that can be read. Where make cannot have had one in between, it is as old as
+  /// the one that was returned last (rule 5).
+  Token take() {
+    const bool too_soon =
+        last_return_ && now_ - last_return_->when < LedgerUnderTest::kTooSoonForMake;
+    const Token token{make_.front(), too_soon ? last_return_->read : now_};
+    last_return_.reset();
+    make_.pop_front();
+    return token;
+  }
+
+  /// Make has the token back.
+  void give_back(const Token& token) {
+    make_.push_back(token.byte);
+    last_return_ = Return{now_, token.read};
   }
 
   /// As the broker does it, trusting what the ledger says.
@@ -332,8 +348,7 @@ class Model {
         actions = ledger_.start_on_implicit_slot();
         implicit_slot_in_use_ = true;
       } else {
-        slot = Token{make_.front(), now_};
-        make_.pop_front();
+        slot = take();
         actions = ledger_.token_read(slot->byte, now_);
       }
       const auto* begin =
@@ -389,9 +404,8 @@ class Model {
     if (back == nullptr || actions.size() != 1) return "one client moves onto the implicit slot";
     for (Client& client : clients_) {
       if (!client.token || client.token->byte != back->token) continue;
-      client.token.reset();
+      give_back(*std::exchange(client.token, std::nullopt));
       implicit_slot_in_use_ = true;
-      make_.push_back(back->token);
       return check();
     }
     return "a byte is returned that is not held";
@@ -402,7 +416,7 @@ class Model {
     const auto* back = std::get_if<Ledger::ReturnToken>(&actions[0]);
     if (back == nullptr) return otherwise;
     if (back->token != token.byte) return "the byte returned is not the one that was read";
-    make_.push_back(token.byte);
+    give_back(token);
     return check();
   }
 
@@ -480,6 +494,11 @@ class Model {
   std::optional<unsigned> uncovered_;
   Ledger::Time now_{0};
   Ledger::Time pause_until_ = Ledger::Time::min();
+  struct Return {
+    Ledger::Time when;
+    Ledger::Time read;
+  };
+  std::optional<Return> last_return_;
 };
 
 struct Failure {

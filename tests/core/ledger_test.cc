@@ -280,6 +280,35 @@ TEST_F(LedgerRule5, HandOversDoNotMakeATokenYounger) {
   EXPECT_THAT(done(3), ElementsAre("return a"));
 }
 
+TEST_F(LedgerRule5, ATokenTakenTooSoonForMakeIsAsOldAsTheOneReturned) {
+  want(1);
+  want(2);
+  token_read('a');
+  pass(milliseconds(60));
+  EXPECT_THAT(done(2), ElementsAre("return a"));  // Nobody waits.
+  pass(Ledger::kTooSoonForMake - Ledger::Time(1));
+  want(2);
+  token_read('a');
+  want(3);
+  pass(milliseconds(40));
+  EXPECT_THAT(done(2), ElementsAre("return a"));
+  EXPECT_FALSE(wants_token());
+}
+
+TEST_F(LedgerRule5, ATokenThatMakeCouldHaveHadIsNewAgain) {
+  want(1);
+  want(2);
+  token_read('a');
+  pass(milliseconds(60));
+  done(2);
+  pass(Ledger::kTooSoonForMake);
+  want(2);
+  token_read('a');
+  want(3);
+  pass(milliseconds(40));
+  EXPECT_THAT(done(2), ElementsAre("grant 3"));
+}
+
 TEST_F(LedgerRule5, AClientMayKeepATokenAsLongAsItWorks) {
   want(1);
   want(2);

@@ -1,0 +1,103 @@
+"""Real brokers without pytest: a fifo as make makes it, and workers that speak the raw protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pytest_xdist_gnumake.broker import Broker
+
+
+@contextlib.contextmanager
+def jobserver(tokens: int) -> Iterator[int]:
+    """A fifo with tokens, and MAKEFLAGS that name it. Gives its descriptor."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / "fifo"
+        os.mkfifo(path)
+        fifo = os.open(path, os.O_RDWR)
+        os.write(fifo, b"+" * tokens)
+        os.environ["MAKEFLAGS"] = f" -j{tokens + 1} --jobserver-auth=fifo:{path}"
+        try:
+            yield fifo
+        finally:
+            del os.environ["MAKEFLAGS"]
+            os.close(fifo)
+
+
+def start_broker() -> Broker:
+    """A broker for the jobserver at hand, of which this process is the controller."""
+    broker = Broker.start()
+    if not isinstance(broker, Broker):
+        raise RuntimeError(broker.reason)
+    return broker
+
+
+@contextlib.contextmanager
+def broker_for_fifo(tokens: int) -> Iterator[tuple[Broker, int]]:
+    """A broker with one slot and so many tokens, and the descriptor of the tokens' fifo."""
+    with jobserver(tokens) as fifo, contextlib.closing(start_broker()) as broker:
+        yield broker, fifo
+
+
+class RawWorker:
+    """A worker's connection, message by message."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.connect(address)
+        self._socket.send(f"hello 1 worker {name}".encode())
+        self._expect(b"welcome 1")
+
+    def want(self) -> None:
+        self._socket.send(b"want")
+
+    def wait_for_grant(self) -> None:
+        self._expect(b"grant")
+
+    def done(self) -> None:
+        self._socket.send(b"done")
+
+    @property
+    def descriptor(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _expect(self, message: bytes) -> None:
+        received = self._socket.recv(256)
+        if received != message:
+            raise RuntimeError(f"expected {message!r}, not {received!r}")
+
+
+@contextlib.contextmanager
+def child(
+    begin: Callable[[], object] = lambda: None, then: Callable[[], object] = signal.pause
+) -> Iterator[int]:
+    """A child process that begins with something, and then goes on until it is killed.
+
+    The block runs once the beginning is over. The child keeps what it has got.
+    """
+    ready, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _kept = begin()
+            os.write(tell, b".")
+            then()
+        finally:
+            os._exit(1)
+    os.close(tell)
+    try:
+        if not os.read(ready, 1):
+            raise RuntimeError("a child process failed")
+        yield pid
+    finally:
+        os.close(ready)
+        os.kill(pid, signal.SIGKILL)  # Not waited for until here, so the number is still its own.
+        os.waitpid(pid, 0)

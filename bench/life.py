@@ -1,0 +1,225 @@
+"""The broker as a process: its start, its size, its rest, and the death of workers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from brokers import RawWorker, broker_for_fifo, child, jobserver, start_broker
+from pytest_xdist_gnumake.broker import EXECUTABLE
+from scenarios import FIFO, Scenario, new_scenario
+from table import Figure, beside, middle
+
+# Each test is short until all workers run tests and all neighbours have begun. The next one blocks.
+TEST_UNTIL_ALL_WAIT = """
+import os
+from pathlib import Path
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_until_all_wait(number):
+    here = Path(__file__).parents[1]
+    if (here / "over").exists():
+        return
+    (here / ("at-work-" + os.environ["PYTEST_XDIST_WORKER"])).touch()
+    if len(list(here.glob("at-work-*"))) == {workers}:
+        (here / "gate").touch()
+    if len(list(here.glob("begun-*"))) == {workers}:
+        (here / "blocked").touch()
+        (here / "go").read_bytes()
+    else:
+        time.sleep(0.02)
+"""
+
+DIST = Path(__file__).resolve().parents[1] / "build" / "dist"
+
+
+def start() -> list[Figure]:
+    """From the broker's spawn to its welcome, as the controller sees it."""
+    rounds = 30
+
+    def ours() -> float:
+        begin = time.perf_counter_ns()
+        broker = start_broker()
+        welcomed = time.perf_counter_ns()
+        broker.close()
+        return (welcomed - begin) / 1e6
+
+    def plain() -> float:
+        begin = time.perf_counter_ns()
+        subprocess.run(["/bin/true"], check=True)
+        return (time.perf_counter_ns() - begin) / 1e6
+
+    with jobserver(tokens=1):
+        values, others = zip(*[(ours(), plain()) for _ in range(rounds)], strict=True)
+    return [
+        Figure(
+            "broker: spawn to welcome",
+            middle(values, "ms", 2),
+            beside("/bin/true: spawn to end", values, others, "ms"),
+        )
+    ]
+
+
+def size() -> list[Figure]:
+    """The broker's memory with 8 workers, and what a user downloads."""
+    workers = 8
+    with broker_for_fifo(tokens=1) as (broker, _), contextlib.ExitStack() as children:
+        for n in range(workers):
+            worker = functools.partial(RawWorker, broker.address, f"gw{n}")
+            children.enter_context(child(worker))
+        (pid,) = [p for p in _children_of(os.getpid()) if _comm(p) == "jobslots"]
+        resident = _numbers(Path(f"/proc/{pid}/status"), "VmRSS")
+        private = _numbers(Path(f"/proc/{pid}/smaps_rollup"), "Private_")
+        own = _numbers(Path("/proc/self/status"), "VmRSS")
+    figures = [
+        Figure(
+            f"broker: resident memory with {workers} workers",
+            f"{resident} kB, {private} kB of it private",
+            f"this Python {own} kB, ratio {resident / own:.2f}",
+        ),
+        Figure("broker: executable", f"{EXECUTABLE.stat().st_size / 1024:.0f} kB"),
+    ]
+    for wheel in DIST.glob("*.whl"):
+        figures.append(Figure("wheel", f"{wheel.stat().st_size / 1024:.0f} kB", wheel.name))
+    return figures
+
+
+def waiting() -> list[Figure]:
+    """CPU that is used while a test and neighbours hold all slots, and the other workers wait."""
+    seconds, workers = 5.0, 4
+    with new_scenario() as scenario:
+        go, blocked, over = (scenario.folder / name for name in ("go", "blocked", "over"))
+        os.mkfifo(go)
+        scenario.suite("suite", more=TEST_UNTIL_ALL_WAIT.format(tests=1000, workers=workers))
+        # A worker is started only when there is a slot for it. So the gate leaves the session a
+        # slot for each worker, and opens once all of them run tests: then neighbours come.
+        neighbours = {f"n{n}": "touch begun-$@\ncat go" for n in range(workers)}
+        session = f"pytest -q -n{workers} suite"
+        scenario.makefile(FIFO, gate="neighbour gate", session=session, **neighbours)
+        with (scenario.folder / "Makefile").open("a") as makefile:
+            makefile.write(f"{' '.join(neighbours)}: gate\n")
+        process = scenario.start(*FIFO.command, f"-j{workers + 1}")
+        watched = _when_all_wait(scenario, blocked)
+        before = {pid: _run_time(pid) for pid in watched}
+        woken_before = {pid: _wake_ups(pid) for pid in watched}
+        time.sleep(seconds)
+        used = {name: _run_time(pid) - before[pid] for pid, name in watched.items()}
+        woken = {name: _wake_ups(pid) - woken_before[pid] for pid, name in watched.items()}
+        over.touch()
+        os.close(os.open(go, os.O_WRONLY))  # All readers of the fifo see its end together.
+        outcome = scenario.end(process)
+        if outcome.status != 0:
+            raise RuntimeError(outcome.output)
+    if len(watched) != workers + 1:
+        raise RuntimeError(f"{len(watched) - 1} workers instead of {workers}: nobody waits")
+    others = [name for name in used if name != "jobslots"]
+    figures = []
+    for what, names in (("broker", ["jobslots"]), (f"{len(others)} workers, 1 in a test", others)):
+        cpu, wakes = sum(used[n] for n in names), sum(woken[n] for n in names)
+        figures.append(
+            Figure(
+                f"CPU in {seconds:.0f} s of waiting: {what}",
+                f"{cpu / 1e3:.0f} us, woken {wakes} times",
+                "",
+                "0 us",
+                cpu == 0,
+            )
+        )
+    return figures
+
+
+def kill() -> list[Figure]:
+    """From a holder's SIGKILL to the grant for the one who waits, with a single slot."""
+    rounds = 50
+
+    def killed_until(pid: int, descriptor: int) -> float:
+        begin = time.perf_counter_ns()
+        os.kill(pid, signal.SIGKILL)
+        select.select([descriptor], [], [])
+        return (time.perf_counter_ns() - begin) / 1e6
+
+    values, others = [], []
+    with broker_for_fifo(tokens=0) as (broker, _):
+        waiter = RawWorker(broker.address, "gw0")
+
+        def hold() -> RawWorker:
+            holder = RawWorker(broker.address, "gw1")
+            holder.want()
+            holder.wait_for_grant()
+            return holder
+
+        for _ in range(rounds):
+            with child(hold) as pid:
+                waiter.want()
+                values.append(killed_until(pid, waiter.descriptor))
+                waiter.wait_for_grant()
+                waiter.done()
+            with child() as pid:
+                end = os.pidfd_open(pid)
+                others.append(killed_until(pid, end))
+                os.close(end)
+        waiter.close()
+    return [
+        Figure(
+            "SIGKILL of a holder to the next grant",
+            middle(values, "ms", 2),
+            beside("to the end of any process", values, others, "ms"),
+        )
+    ]
+
+
+def _when_all_wait(scenario: Scenario, begun: Path) -> dict[int, str]:
+    """Wait until the test runs and all that the controller has started sleeps. Names these."""
+    deadline = time.monotonic() + 60
+    before: dict[int, int] = {}
+    while True:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the session does not come to rest")
+        time.sleep(0.5)
+        names = scenario.processes()
+        brokers = [pid for pid, name in names.items() if name == "jobslots"]
+        if not begun.exists() or not brokers:
+            continue
+        controller = _parent(brokers[0])
+        now = {pid: _run_time(pid) for pid in names if _parent(pid) == controller}
+        if now == before:
+            return {pid: "jobslots" if pid in brokers else f"worker {pid}" for pid in now}
+        before = now
+
+
+def _children_of(parent: int) -> list[int]:
+    return [int(p.name) for p in Path("/proc").glob("[0-9]*") if _parent(int(p.name)) == parent]
+
+
+def _comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # It ended meanwhile.
+
+
+def _run_time(pid: int) -> int:
+    """Nanoseconds on a CPU, of all threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+
+def _wake_ups(pid: int) -> int:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(_numbers(task / "status", "voluntary_ctxt_switches") for task in tasks)
+
+
+def _numbers(path: Path, prefix: str) -> int:
+    """The sum of the numbers in the lines that begin so."""
+    lines = path.read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(prefix))

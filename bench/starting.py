@@ -1,0 +1,144 @@
+"""Workers that are started when there is a slot for them."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from scenarios import FIFO, WITHOUT_PLUGIN, Outcome, new_scenario, run_make, write_mark
+from table import Figure, beside, middle
+
+SECOND = 1e9  # Spans are in nanoseconds.
+
+# When the kernel started this worker, as a span. Times of proc(5) are in ticks since boot, which on
+# a machine that does not sleep is the zero of CLOCK_MONOTONIC.
+LOG_START = """
+import os
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+if worker:
+    with open("/proc/self/stat") as stat:
+        ticks = int(stat.read().rpartition(")")[2].split()[19])
+    nanoseconds = ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    with open(os.environ["SCENARIO_LOG"], "a") as log:
+        log.write(f"{nanoseconds} begin {os.getpid()} start {worker}\\n"
+                  f"{nanoseconds} end {os.getpid()} start {worker}\\n")
+"""
+
+
+def two_sessions() -> list[Figure]:
+    """The first test of each of two sessions that share two slots."""
+
+    def first(names: list[str], workers: int) -> list[float]:
+        with new_scenario() as scenario:
+            mark = write_mark(scenario)
+            for name in names:
+                scenario.suite(name, 10, 0.05)
+                scenario.conftest(name, 1.0)
+            recipes = {n: f"{mark} {n} 0\npytest -q -n{workers} {n}" for n in names}
+            scenario.makefile(FIFO, **recipes)
+            outcome = run_make(scenario, FIFO, 2)
+        begins = {s.name: s.begin for s in outcome.of("mark")}
+        return [(outcome.of("test", name)[0].begin - begins[name]) / SECOND for name in names]
+
+    pairs = [(first(["one", "two"], 8), first(["one"], 1)) for _ in range(3)]
+    values = [max(both) for both, _ in pairs]
+    others = [alone[0] for _, alone in pairs]
+    ratio = median(values) / median(others)
+    return [
+        Figure(
+            "first test, later of two sessions -n8 under -j2, conftest 1 s",
+            middle(values, "s", 2),
+            beside("-n1 alone", values, others, "s"),
+            "ratio <= 1.5",
+            ratio <= 1.5,
+        )
+    ]
+
+
+def neighbour_ends() -> list[Figure]:
+    """From a neighbour's end to the start of the process of the next worker."""
+
+    def run() -> float:
+        with new_scenario() as scenario:
+            stop, last = scenario.folder / "stop", scenario.folder / "last"
+            scenario.suite("suite", 100, 0.02, more=f"def test_z(): open({str(last)!r}, 'w')\n")
+            more = f"def test_a(): open({str(stop)!r}, 'w').close()\n"
+            scenario.write("suite/test_a.py", more)
+            scenario.write("suite/conftest.py", LOG_START)
+            scenario.makefile(
+                FIFO,
+                a=f"neighbour {last}",
+                b=f"neighbour {stop}",
+                session="pytest -q -n8 suite",
+            )
+            outcome = run_make(scenario, FIFO, 3)
+        second = next(s for s in outcome.of("start") if s.name == "gw1")
+        return (second.begin - outcome.of("neighbour", "b")[0].end) / SECOND
+
+    values = [run() for _ in range(5)]
+    met = max(values) <= 0.2
+    return [Figure("second worker's start", middle(values, "s", 3), "", "<= 0.2 s", met)]
+
+
+def wide() -> list[Figure]:
+    """A session that is alone under make, beside xdist with as many workers as slots."""
+
+    def run(options: str) -> float:
+        with new_scenario() as scenario:
+            scenario.suite("suite", 400, 0.05)
+            mark = write_mark(scenario)
+            recipe = f"{mark} begin 0\npytest -q {options} suite\n{mark} end 0"
+            scenario.makefile(FIFO, session=recipe)
+            outcome = run_make(scenario, FIFO, 4)
+        begin, end = outcome.of("mark")
+        return (end.begin - begin.end) / SECOND
+
+    figures = []
+    for workers in (8, 4):
+        pairs = [(run(f"-n{workers}"), run(f"-n4 {WITHOUT_PLUGIN}")) for _ in range(5)]
+        values, others = [a for a, _ in pairs], [b for _, b in pairs]
+        ratio = median(a / b for a, b in pairs)
+        figures.append(
+            Figure(
+                f"400 tests of 50 ms, -n{workers} under -j4",
+                middle(values, "s", 2),
+                beside("-n4 without plugin", values, others, "s"),
+                "ratio <= 1.05",
+                ratio <= 1.05,
+            )
+        )
+    return figures
+
+
+def staircase() -> list[Figure]:
+    """Slots that come free one after the other, and how well the session uses them."""
+    tests, seconds = 600, 0.05
+
+    def run(mode: str) -> Outcome:
+        with new_scenario() as scenario:
+            scenario.suite("suite", tests, seconds)
+            neighbours = {f"s{n}": f"neighbour {n}" for n in (1, 2, 3)}
+            session = f"pytest -q -n8 --dist {mode} suite"
+            scenario.makefile(FIFO, session=session, **neighbours)
+            return run_make(scenario, FIFO, 4)
+
+    def to_ideal(outcome: Outcome) -> float:
+        """Total time by the time in which free slots alone would do the tests."""
+        begin = outcome.of("test")[0].begin
+        total = (max(s.end for s in outcome.of("test")) - begin) / SECOND
+        free_from = [max(0.0, (s.end - begin) / SECOND) for s in outcome.of("neighbour")]
+        ideal = (tests * seconds + sum(free_from)) / (1 + len(free_from))
+        return total / ideal
+
+    figures = []
+    for mode in ("load", "worksteal"):
+        values = [to_ideal(run(mode)) for _ in range(3)]
+        figures.append(
+            Figure(
+                f"{tests} tests, neighbours of 1, 2 and 3 s, {mode}: time by ideal",
+                middle(values, digits=3),
+                "",
+                "<= 1.1",
+                median(values) <= 1.1,
+            )
+        )
+    return figures
