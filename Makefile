@@ -24,7 +24,7 @@ PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
 FUZZ_SECONDS := 30
 
 .PHONY: check demo bench lint cpp cpp-sanitized fuzz install-check plugin scenarios \
-  scenarios-sanitized versions format clean
+  scenarios-sanitized versions format soak clean
 
 check: lint cpp cpp-sanitized fuzz install-check plugin scenarios scenarios-sanitized versions
 
@@ -122,6 +122,11 @@ versions: $(VENV)/installed
 	for venv in .venvs/xdist-*; do echo $$venv; \
 	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/make/test_start.py; done
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/make/test_other_plugins.py
+
+# The chaos run for longer: make soak MINUTES=60.
+MINUTES ?= 10
+soak: $(VENV)/installed
+	$(PYTHON) tests/make/chaos.py --minutes $(MINUTES)
 
 bench: $(VENV)/installed
 	$(CMAKE) -S . -B build/bench -DJOBSLOTS_BUILD_BENCHMARKS=ON >/dev/null

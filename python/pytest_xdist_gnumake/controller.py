@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Where workers of this session connect to. Set only while an xdist session with a broker runs.
+#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
+#: session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
@@ -68,7 +69,7 @@ class Controller:
         self._report(CLIENT_LINE)
         environment = pytest.MonkeyPatch()
         self._config.add_cleanup(environment.undo)
-        environment.setenv(ADDRESS_VARIABLE, broker.address)
+        environment.setenv(ADDRESS_VARIABLE, f"{os.getpid()} {broker.address}")
         result = yield  # Everybody else sees all workers that are to be.
         self._stagger(broker, specs)
         return result

@@ -30,6 +30,14 @@ class JobSlot:
         self._held = False
         self._broker_lost = False
 
+    def is_reachable(self) -> bool:
+        """Whether the broker is there."""
+        try:
+            self._connect()
+        except OSError:
+            return False
+        return True
+
     def acquire(self) -> None:
         """Wait until this worker holds a job slot."""
         if self._held or not self._is_in_use():

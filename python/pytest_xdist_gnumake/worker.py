@@ -7,7 +7,9 @@ waits for the controller and holds nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -55,9 +57,24 @@ class Work:
         return (yield)
 
 
-def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
+def start_worker(config: pytest.Config, controller: int, address: str, worker_id: str) -> None:
     """Make this process hold a job slot whenever it works, beginning now."""
     slot = JobSlot(address, worker_id)
+    if not slot.is_reachable() and not _lives(controller):
+        # The session was over before this worker was there: there is nothing to do, and no slot to
+        # do it with. Left alone it would import and collect until execnet ends it.
+        os._exit(1)
     config.add_cleanup(slot.close)
     config.pluginmanager.register(StartUp(slot))
     slot.acquire()
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process is there and has not ended: its parent may be slow to look."""
+    if os.getppid() == pid:
+        return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
