@@ -124,7 +124,7 @@ def test_inner():
     assert outcome.status == 0, outcome.output
     assert len(outcome.of("neighbour", "i")) == 4
     assert len(outcome.of("test")) == 12
-    assert outcome.most == jobs
+    assert outcome.most <= jobs
 
 
 @any_make
@@ -137,4 +137,4 @@ def test_a_sub_make_passes_the_slots_on(scenario: Scenario, make: Make) -> None:
     assert outcome.status == 0, outcome.output
     assert CLIENT_LINE in outcome.output
     assert len(outcome.of("test")) == 12
-    assert outcome.most == 3
+    assert outcome.most <= 3

@@ -111,9 +111,8 @@ def _xdist_groups_tests(scenario: Scenario) -> bool:
     return "@test_a" in outcome.output
 
 
-@inside_xdist
 @pytest.mark.parametrize("dist", DIST_MODES)
-@pytest.mark.parametrize("jobs", [2, 4])
+@pytest.mark.parametrize("jobs", [2, pytest.param(4, marks=inside_xdist)])
 def test_every_test_runs_once(scenario: Scenario, dist: str, jobs: int) -> None:
     """Slots come free one after the other; the groups of each mode stay together."""
     files = [f"test_{letter}" for letter in "abcdef"]
