@@ -13,8 +13,8 @@ CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 
 
 def _lines(outcome: Outcome) -> list[str]:
-    """What was printed, without times."""
-    return re.sub(r"\d+\.\d+s", "TIME", outcome.output).splitlines()
+    """What was printed, without times and the worker that ran a test."""
+    return re.sub(r"\d+\.\d+s|gw\d", "#", outcome.output).splitlines()
 
 
 @pytest.fixture
