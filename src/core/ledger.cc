@@ -175,16 +175,17 @@ void Ledger::implicit_slot_freed(Time now, Actions& actions) {
   implicit_slot_in_use_ = false;
   uncovered_.reset();
   if (!has_implicit_slot_) return;
-  const auto token_holder = std::ranges::find_if(
-      clients_, [](const auto& entry) { return entry.second.token.has_value(); });
   if (!waiting_.empty()) {
     implicit_slot_in_use_ = true;
     grant_to_first_waiting(std::nullopt, actions);
-  } else if (token_holder != clients_.end()) {
-    implicit_slot_in_use_ = true;
-    return_token(*token_holder->second.token, now, actions);
-    token_holder->second.token.reset();
+    return;
   }
+  const auto token_holder = std::ranges::find_if(
+      clients_, [](const auto& entry) { return entry.second.token.has_value(); });
+  if (token_holder == clients_.end()) return;
+  implicit_slot_in_use_ = true;
+  return_token(*token_holder->second.token, now, actions);
+  token_holder->second.token.reset();
 }
 
 void Ledger::return_token(const Token& token, Time now, Actions& actions) {
