@@ -8,12 +8,7 @@
 
 int main() {
   using namespace jobslots;
-  const auto makeflags = makeflags_from_environment([](const char* name) { return getenv(name); });
-  if (const auto* why = std::get_if<Unavailable>(&makeflags)) {
-    std::cout << why->message() << '\n';
-    return EXIT_FAILURE;
-  }
-  auto opened = TokenSource::open(std::get<Makeflags>(makeflags));
+  auto opened = TokenSource::from_environment();
   if (const auto* why = std::get_if<Unavailable>(&opened)) {
     std::cout << why->message() << '\n';
     return EXIT_FAILURE;

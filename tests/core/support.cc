@@ -241,6 +241,18 @@ void Child::kill_and_wait() {
   if (waitpid(pid_, &status, 0) == pid_) status_ = status;
 }
 
+std::optional<int> below_a_process_named(const char* name, const std::function<int()>& body) {
+  Child middle([name, &body] {
+    prctl(PR_SET_NAME, name);
+    Child inner([&body] {
+      prctl(PR_SET_NAME, "test");  // It has inherited the name.
+      return body();
+    });
+    return inner.wait_exit().value_or(126);
+  });
+  return middle.wait_exit();
+}
+
 void drop_root() {
   constexpr uid_t kNobody = 65534;
   if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) fail("setuid");

@@ -114,6 +114,8 @@ class Child {
   std::optional<int> status_;
 };
 
+/// Runs body in the child of a process of that name, and returns what body returns.
+std::optional<int> below_a_process_named(const char* name, const std::function<int()>& body);
 /// Becomes a user who may not do everything, where the caller is root. For children only.
 void drop_root();
 /// Starts a program in a child that calls this. Returns only where it cannot.

@@ -5,7 +5,7 @@
 /// (r) never reads, (z) of another pid namespace; else ordinary. Then, with the client's number:
 ///
 ///     0+        connects, from a new process where the one before has died
-///     0>TEXT    sends a packet ("|" stands for a newline)
+///     0>TEXT    sends a packet ("|" stands for a newline; a trace goes to a file of the fuzzer's)
 ///     0*TEXT    sends a packet with the text forty times
 ///     0#TEXT    sends forty packets
 ///     0-        closes its socket
@@ -32,7 +32,10 @@
 #include <csignal>
 #include <cstdarg>
 #include <cstdint>
+#include <cstdio>
 #include <deque>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,6 +57,10 @@ namespace {
 constexpr unsigned kJobSlots = 3;
 constexpr int kTokens = kJobSlots - 1;
 constexpr std::size_t kBadClients = 3;
+// How messages of the broker begin: those to the controller, and those to a worker.
+constexpr std::array kReports{"begin ", "worker ", "summed ", "untraced "};
+constexpr std::array kAnswers{"welcome 1", "refused "};
+
 constexpr int kRoundsLimit = 10'000;  ///< Of the broker's loop, without anything new to do.
 
 /// A process that exists for the broker only.
@@ -119,7 +126,10 @@ class World {
   explicit World(std::string_view script);
   World(const World&) = delete;
   World& operator=(const World&) = delete;
-  ~World() { current_ = nullptr; }
+  ~World() {
+    std::remove(trace_.c_str());
+    current_ = nullptr;
+  }
   static World& current() { return *current_; }
 
   void run_broker();
@@ -162,10 +172,17 @@ class World {
   TokenSource neighbour_;
   std::vector<char> neighbours_tokens_;
   std::string path_;
+  std::string trace_ = "/dev/shm/jobslots-trace-" + std::to_string(getpid());
   std::optional<Broker> broker_;
 };
 
 World* World::current_ = nullptr;
+
+template <class Beginnings>
+bool starts_with_one_of(std::string_view message, const Beginnings& beginnings) {
+  return std::ranges::any_of(beginnings,
+                             [message](auto text) { return message.starts_with(text); });
+}
 
 template <class T>
 T must(Result<T> result) {
@@ -204,6 +221,9 @@ void World::run_broker() {
   check(!controller_.alive() || controller_said_bye_, "the broker stays while the controller does");
   check(!good_.alive(), "the broker stays while a worker does");
   check(server_.tokens_available() == kTokens, "all tokens are back at the end");
+  if (std::ifstream trace(trace_); trace) {
+    check(nlohmann::json::accept(trace), "the trace is whole");
+  }
 }
 
 std::string_view World::next_line() {
@@ -292,10 +312,11 @@ void World::say(Client& client, std::string_view text) {
   if (!client.socket) return;
   std::string packet(text);
   std::ranges::replace(packet, '|', '\n');
+  if (packet.starts_with("trace ")) packet = "trace " + trace_;
   const bool sent =
       send(client.socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
   if (!sent) return;
-  if (packet == "done") ++client.dones;
+  if (packet == "done" || packet.starts_with("done ")) ++client.dones;
   if (&client == &controller_ && packet == "bye") controller_said_bye_ = true;
 }
 
@@ -313,8 +334,8 @@ void World::read_answers(Client& client) {
     const std::string_view message(buffer.data(), static_cast<std::size_t>(size));
     const bool known =
         &client == &controller_
-            ? message == "synced" || message.starts_with("begin ")
-            : message == "welcome 1" || message == "grant" || message.starts_with("refused ");
+            ? message == "synced" || message == "traced" || starts_with_one_of(message, kReports)
+            : message == "grant" || starts_with_one_of(message, kAnswers);
     check(known, "the broker keeps to the protocol");
     check(client.kind != Kind::kOtherUser || &client == &controller_,
           "another user is told nothing");

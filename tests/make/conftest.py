@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jobserver import Session
 from scenario import Scenario
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Ignored where a shell without job control has started this in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "inside_xdist: run with every version of xdist")
 
 
@@ -17,3 +21,13 @@ def scenario(tmp_path: Path) -> Iterator[Scenario]:
     scenario = Scenario(tmp_path)
     yield scenario
     scenario.kill_all()
+
+
+@pytest.fixture
+def four(scenario: Scenario) -> Iterator[Session]:
+    """A session under four job slots; every token must be there afterwards."""
+    session = Session(scenario, 4)
+    yield session
+    left = session.pool.count()
+    session.pool.close()
+    assert left == 3

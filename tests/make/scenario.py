@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from processes import wait_until
 from spans import LOG_VARIABLE, Span, most_at_once, read_spans
 
 #: Seconds after which a scenario counts as hung. Far more than any needs on a loaded machine.
@@ -26,6 +27,14 @@ from spans import span
 def test_equal(number):
     with span("test", f"{suite}-{{number}}"):
         time.sleep({seconds})
+"""
+
+LONG_TEST = """
+from spans import wait_for
+
+def test_a_long_one():
+    open({begun!r}, "w").close()
+    wait_for({stop!r})
 """
 
 
@@ -70,13 +79,32 @@ class Outcome:
         return [s for s in self.spans if s.kind == kind and s.name.startswith(prefix)]
 
 
+class LongTest:
+    """A test that holds its session until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._begun = folder / "begun"
+        #: The file that it waits for.
+        self.stop = folder / "stop"
+        #: For a file of tests.
+        self.text = LONG_TEST.format(begun=str(self._begun), stop=str(self.stop))
+
+    def wait(self) -> None:
+        """Wait until it runs."""
+        wait_until(self._begun.exists)
+
+    def let_go(self) -> None:
+        self.stop.touch()
+
+
 class Scenario:
     """A folder with a Makefile and suites, and the processes started from there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._mark = uuid.uuid4().hex
-        self._log = folder / "log"
+        #: What runs logs here, see spans.py.
+        self.log = folder / "log"
         self._tmp = folder / "tmp"
         self._tmp.mkdir()
         shutil.copy(Path(__file__).with_name("spans.py"), folder)
@@ -87,7 +115,7 @@ class Scenario:
             "PYTEST_DEBUG_TEMPROOT": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self._tmp),
-            LOG_VARIABLE: str(self._log),
+            LOG_VARIABLE: str(self.log),
             "SCENARIO_MARK": self._mark,
         }
         for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS"):
@@ -158,12 +186,24 @@ class Scenario:
             raise AssertionError(f"hangs; printed so far:\n{output}") from None
         self.check_nothing_left()
         assert "INTERNAL: Exiting with" not in output, output
-        return Outcome(process.returncode, output, read_spans(self._log))
+        return Outcome(process.returncode, output, read_spans(self.log))
 
     def make(self, make: Make, jobs: int, *arguments: str) -> Outcome:
         """Run ``make -jJOBS``."""
         outcome = self.end(self.start(*make.command, f"-j{jobs}", *arguments))
         assert "Traceback" not in outcome.output, outcome.output
+        return outcome
+
+    def session_then_full_width(self, make: Make, session: str) -> Outcome:
+        """A session that may fail, then four targets that wait for each other, under ``-j4``."""
+        names = "wxyz"
+        meet = "\n".join(f"touch met-$@\nneighbour met-{name}" for name in names)
+        self.makefile(make, session=f"-pytest {session}", **dict.fromkeys(names, meet))
+        with (self.folder / "Makefile").open("a") as makefile:
+            makefile.write(f"{' '.join(names)}: session\n")
+        outcome = self.make(make, 4)
+        assert outcome.status == 0, outcome.output
+        assert len(outcome.of("neighbour")) == 16
         return outcome
 
     def run(self, *command: str, **environment: str) -> Outcome:
@@ -188,6 +228,10 @@ class Scenario:
                 continue  # It ended meanwhile.
         return found
 
+    def brokers(self) -> list[int]:
+        """The brokers among them."""
+        return [pid for pid, name in self.processes().items() if name == "jobslots"]
+
     def kill_all(self) -> None:
         """End every process of the scenario."""
         for pid in self.processes():
@@ -201,4 +245,6 @@ class Scenario:
                 self.kill_all()
                 raise AssertionError(f"processes left: {left}")
             time.sleep(0.01)
-        assert sorted(p.name for p in self._tmp.iterdir()) == []
+        # Not files: Python's tempfile tries the folder out with one, and may be killed just then.
+        files = [str(path) for path in self._tmp.rglob("*") if not path.is_file()]
+        assert files == [], f"left: {files}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from scenario import FIFO, MAKES, Make, Scenario
+from marks import any_make
+from scenario import FIFO, Make, Scenario
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
-
-any_make = pytest.mark.parametrize("make", MAKES, ids=str)
 
 
 @any_make

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
+from marks import each_kind_of_make
+from scenario import FIFO, Make, Outcome, Scenario
 
 #: What depends on the inside of xdist, and so is run with each version that is supported.
 inside_xdist = pytest.mark.inside_xdist
-each_kind_of_make = pytest.mark.parametrize("make", [FIFO, PIPE, SYSTEM], ids=str)
 
 DIST_MODES = ["load", "loadscope", "loadfile", "loadgroup", "worksteal"]
 
@@ -198,6 +198,28 @@ def test_crash_of_the_only_worker(scenario: Scenario) -> None:
 
 
 @inside_xdist
+def test_crash_behind_a_finished_scope(scenario: Scenario) -> None:
+    """The replacement is not left with the scope that is finished: xdist by itself hangs then."""
+    scenario.suite("suite", 4, 0.01)
+    crashed = scenario.folder / "crashed"
+    scenario.write(
+        "suite/test_crash.py",
+        "import os\n"
+        "def test_before(): pass\n"
+        "def test_crash():\n"
+        f"    if not os.path.exists({str(crashed)!r}):\n"
+        f"        open({str(crashed)!r}, 'w').close()\n"
+        "        os._exit(1)\n"
+        "def test_after(): pass\n",
+    )
+    scenario.makefile(FIFO, a="-pytest -n1 --dist loadscope suite")
+    outcome = scenario.make(FIFO, 2)
+    assert outcome.status == 0, outcome.output
+    assert "1 failed, 7 passed" in outcome.output
+    assert len(outcome.of("test")) == 4
+
+
+@inside_xdist
 @pytest.mark.parametrize("jobs", [2, 4])
 def test_worker_count_and_ids_mean_what_they_mean(scenario: Scenario, jobs: int) -> None:
     more = """
@@ -294,7 +316,7 @@ def test_status_of_start_up_is_not_written_over_the_progress(scenario: Scenario)
     scenario.makefile(FIFO, a="neighbour 0.5", b="pytest --color=no -n4 suite")
     outcome = scenario.run("script", "-qec", " ".join((*FIFO.command, "-j2")), "/dev/null")
     assert outcome.status == 0, outcome.output
-    progress = outcome.output.partition("\n.")[2].partition("passed")[0]
+    progress = outcome.output.partition("\n.")[2].partition("\n")[0]
     assert progress
     assert "worker" not in progress
 

@@ -1,0 +1,72 @@
+#pragma once
+
+/// A ledger whose actions are words, for tests of its rules.
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "jobslots/ledger.h"
+
+namespace jobslots::test {
+
+/// An action as a word: "grant 1", "begin 1", "return a", "refuse 1".
+inline std::string to_word(const Ledger::Action& action) {
+  if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
+    return "grant " + std::to_string(grant->client);
+  }
+  if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
+    return "begin " + std::to_string(begin->client);
+  }
+  if (const auto* token = std::get_if<Ledger::ReturnToken>(&action)) {
+    return std::string("return ") + token->token;
+  }
+  return "refuse " + std::to_string(std::get<Ledger::Refuse>(action).client);
+}
+
+/// A ledger with clients 1 to 4, in virtual time.
+class LedgerTest : public testing::Test {
+ protected:
+  using Words = std::vector<std::string>;
+
+  LedgerTest() {
+    for (Ledger::ClientId client = 1; client <= 4; ++client) ledger_.join(client);
+  }
+  Words join(Ledger::ClientId client) { return words(ledger_.join(client)); }
+  Words join_as(Ledger::ClientId client, Ledger::ClientId started) {
+    return words(ledger_.join_as(client, started, now_));
+  }
+  Words start(Ledger::ClientId client) { return words(ledger_.start(client)); }
+  Words want(Ledger::ClientId client) { return words(ledger_.want(client, now_)); }
+  Words done(Ledger::ClientId client) { return words(ledger_.done(client, now_)); }
+  Words gone(Ledger::ClientId client) { return words(ledger_.gone(client, now_)); }
+  Words token_read(char token) { return words(ledger_.token_read(token, now_)); }
+  Words start_on_implicit_slot() { return words(ledger_.start_on_implicit_slot()); }
+  Words implicit_slot_lost() { return words(ledger_.implicit_slot_lost(now_)); }
+  bool may_start(std::size_t tokens_free) const { return ledger_.may_start(tokens_free, now_); }
+  bool wants_token() const { return ledger_.wants_token(now_); }
+  std::optional<Ledger::Time> next_deadline() const { return ledger_.next_deadline(now_); }
+  void pass(Ledger::Time time) { now_ += time; }
+  /// Client 1 works on the implicit slot, client 2 on token a.
+  void two_work() {
+    want(1);
+    want(2);
+    EXPECT_THAT(token_read('a'), testing::ElementsAre("grant 2"));
+  }
+
+  Ledger ledger_;
+  Ledger::Time now_ = std::chrono::hours(1);
+
+ private:
+  static Words words(const Ledger::Actions& actions) {
+    Words words;
+    for (const Ledger::Action& action : actions) words.push_back(to_word(action));
+    return words;
+  }
+};
+
+}  // namespace jobslots::test

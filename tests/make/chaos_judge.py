@@ -1,0 +1,135 @@
+"""The judge of the chaos run: how many things ran at once, and how many may have.
+
+What runs logs its begin and end. What is killed ends when the signal is sent; what is stopped goes
+on holding its slot. make takes the slot of a killed controller back at once, while the worker on
+that slot goes on until the broker's SIGINT ends it or a token covers it (docs/reliability.md). So
+for each killed controller one thing more is allowed, but only while work of its session that was
+begun before the kill is still going on; the verdict tells how much of this was used.
+"""
+
+from __future__ import annotations
+
+import collections
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos_monkey import Sent
+
+#: A controller's death is seen by its broker within this time, in nanoseconds.
+_SEEN = 100_000_000
+
+#: Between the noting of a signal and its sending there is at most this time, in nanoseconds.
+_NOTED = 20_000_000
+
+
+@dataclass
+class Thing:
+    """A thing that ran, of one session or a neighbour. An end of None is not known."""
+
+    session: str
+    pid: int
+    name: str
+    begin: int
+    end: int | None = None
+
+
+@dataclass
+class Verdict:
+    """How many things there were, and how many at once."""
+
+    things: int
+    #: The most things at once, less N, what is allowed beside a killed controller included.
+    beyond: int = 0
+    #: For how long at most there were more than N at once, in seconds.
+    beyond_for: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+def judge(log: Path, sent: list[Sent], jobs: int) -> Verdict:
+    """Judge a round by its log and the signals that the monkey has sent."""
+    things = _read(log)
+    verdict = Verdict(len(things))
+    lost = _controllers_lost(sent)
+    for thing in things:
+        if thing.end is None:
+            thing.end = _end_by_signal(thing, sent, lost)
+        if thing.end is None:
+            # Workers are killed where xdist's set-up fails: nobody knows when. Not counted.
+            if thing.session not in {s.target.session for s in sent}:
+                verdict.faults.append(f"no end and no cause of one: {thing}")
+            thing.end = thing.begin
+    first_of: dict[int, Thing] = {}
+    for thing in sorted(things, key=lambda t: t.begin):
+        first_of.setdefault(thing.pid, thing)
+
+    def is_from_before(thing: Thing) -> bool:
+        """Whether its slot may be the implicit one of a session whose controller is dead."""
+        limit = lost[thing.session] + _SEEN
+        # A worker holds its slot since its start-up when it logs its first begin.
+        return thing.begin <= limit or thing is first_of[thing.pid]
+
+    beyond_since = 0
+    for moment in sorted({t.begin for t in things} | {t.end for t in things if t.end}):
+        running = [t for t in things if t.begin <= moment < (t.end or 0)]
+        excused = {
+            t.session
+            for t in running
+            if t.session in lost and lost[t.session] <= moment and is_from_before(t)
+        }
+        beyond = len(running) - jobs
+        verdict.beyond = max(verdict.beyond, beyond)
+        if beyond <= 0:
+            if beyond_since:
+                seconds = (moment - beyond_since) / 1e9
+                verdict.beyond_for = max(verdict.beyond_for, seconds)
+            beyond_since = 0
+        elif not beyond_since:
+            beyond_since = moment
+        if beyond > len(excused):
+            verdict.faults.append(
+                f"{len(running)} at once at {moment}, allowed beside: {sorted(excused)},"
+                f" lost {lost}: {running}, signals {sent}"
+            )
+            break
+    return verdict
+
+
+def _read(log: Path) -> list[Thing]:
+    things = []
+    running: dict[tuple[str, str], Thing] = {}
+    for line in log.read_text().splitlines() if log.exists() else []:
+        moment, event, pid, kind, name = line.split(" ", 4)
+        if event == "begin":
+            thing = Thing(name.partition("/")[0], int(pid), f"{kind} {name}", int(moment))
+            running[pid, name] = thing
+            things.append(thing)
+        elif (pid, name) in running:
+            running.pop((pid, name)).end = int(moment)
+    return things
+
+
+def _controllers_lost(sent: list[Sent]) -> dict[str, int]:
+    """When make had reason to think that a session had ended, though workers were left."""
+    lost: dict[str, int] = {}
+    interrupts: collections.Counter[str] = collections.Counter()
+    for signal_sent in sent:
+        target, number = signal_sent.target, signal_sent.number
+        deadly = number in (signal.SIGKILL, signal.SIGTERM)
+        # make passes SIGTERM on to its children.
+        if target.role in ("controller", "sub-make") and deadly:
+            lost.setdefault(target.session, signal_sent.time)
+        if target.role == "controller" and number == signal.SIGINT:
+            interrupts[target.session] += 1
+            if interrupts[target.session] > 1:  # pytest gives up its orderly end.
+                lost.setdefault(target.session, signal_sent.time)
+    return lost
+
+
+def _end_by_signal(thing: Thing, sent: list[Sent], lost: dict[str, int]) -> int | None:
+    ends = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+    causes = [s.time for s in sent if s.target.pid == thing.pid and s.number in ends]
+    causes += [lost[thing.session]] if thing.session in lost else []
+    # It may begin between the moment that is noted and the signal.
+    causes = [max(cause, thing.begin) for cause in causes if cause >= thing.begin - _NOTED]
+    return min(causes, default=None)

@@ -1,0 +1,66 @@
+"""Nobody stuck: the broker killed, or on a system that does not let it see the end of processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import test_faults_session
+import test_faults_workers
+from jobserver import Session
+from marks import each_way_to_start
+from scenario import FIFO, Make, Scenario
+
+
+@each_way_to_start
+@pytest.mark.parametrize("more", ["", "def test_fails(): assert False\n"], ids=["pass", "fail"])
+def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None:
+    """The tokens that it held are lost: nobody else knows of them."""
+    session = Session(scenario, 3)
+    scenario.suite("suite", 40, 0.02, more=session.long.text + more)
+    process = session.start("-n4", f"--jobslots-start={start}", "suite")
+    session.long.wait()
+    address = session.address()
+    os.kill(session.broker(), signal.SIGKILL)
+    session.long.let_go()
+    outcome = scenario.end(process)
+    assert outcome.status == (1 if more else 0)
+    assert "41 passed" in outcome.output
+    said = re.findall(r"the job slot broker has gone: worker (gw\d)", outcome.output)
+    assert said
+    assert len(said) == len(set(said))
+    assert not address.parent.exists()
+    assert session.pool.count() <= 2, "tokens come from nowhere"
+    session.pool.close()
+
+
+@pytest.mark.parametrize("switch", [{}, {"JOBSLOTS_NO_PIDFD": "1"}], ids=["with", "without"])
+def test_a_session_with_and_without_pidfds(four: Session, switch: dict[str, str]) -> None:
+    """The switch does what it says, and the session is the same."""
+    four.scenario.suite("suite", 40, 0.02, more=four.long.text)
+    process = four.start("-n4", "suite", **switch)
+    four.long.wait()
+    links = [str(link.readlink()) for link in Path(f"/proc/{four.broker()}/fd").iterdir()]
+    pidfds = [link for link in links if re.match(r"anon_inode:\[pidfd|pidfd:", link)]
+    assert bool(pidfds) is not bool(switch)
+    four.long.let_go()
+    outcome = four.scenario.end(process)
+    assert outcome.status == 0, outcome.output
+    assert outcome.most <= 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        test_faults_workers.test_workers_that_die_take_no_token_along,
+        test_faults_session.test_killed_controller,
+        test_faults_session.test_killed_session,
+    ],
+)
+def test_death_without_pidfds(scenario: Scenario, fault: Callable[[Scenario, Make], None]) -> None:
+    scenario.environment["JOBSLOTS_NO_PIDFD"] = "1"
+    fault(scenario, FIFO)
