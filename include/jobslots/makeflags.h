@@ -48,11 +48,18 @@ struct Makeflags {
 /// The jobserver of one variable's value. Reason::kNone where it speaks of none.
 Result<Makeflags> parse_makeflags(std::string_view value);
 
+/// N of the last -jN in a variable's value, whether it speaks of a jobserver or not: 0 for a -j
+/// without a number, nothing where there is no -j.
+std::optional<unsigned> parse_jobs(std::string_view value);
+
 /// Looks a variable up: getenv, or a map in a test. Null where it is not set.
 using GetEnv = std::function<const char*(const char* name)>;
 
-/// The jobserver of MAKEFLAGS, else of MFLAGS, else of CARGO_MAKEFLAGS: of the first one that
-/// speaks of a jobserver, whether it can be understood or not.
+/// The name of the variable that counts: MAKEFLAGS, else MFLAGS, else CARGO_MAKEFLAGS, the first
+/// one that speaks of a jobserver, whether it can be understood or not. Null where none does.
+const char* jobserver_variable(const GetEnv& getenv);
+
+/// The jobserver of that variable.
 Result<Makeflags> makeflags_from_environment(const GetEnv& getenv);
 
 }  // namespace jobslots

@@ -10,6 +10,9 @@
 /// Everything here is non-blocking on a file description of our own: the one behind an inherited
 /// descriptor is shared with make and all its clients, and changing its flags would change theirs.
 
+#include <sys/types.h>
+
+#include <cstdlib>
 #include <optional>
 
 #include "jobslots/makeflags.h"
@@ -23,6 +26,15 @@ class TokenSource {
   /// Opens the fifo, device or pipe that auth names. Withheld or stale descriptors are looked for
   /// in the nearest ancestor process that is a make (see ancestor.h).
   static Result<TokenSource> open(const Makeflags& makeflags);
+
+  /// Opens the jobserver that the environment names. Whoever asks whether there is a usable one
+  /// asks here, so that all of them say the same.
+  static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
+
+  /// What it was opened from.
+  const Makeflags& makeflags() const { return makeflags_; }
+  /// The make whose descriptors it was opened through, where this process was not given any.
+  std::optional<pid_t> make_process() const { return make_process_; }
 
   /// Becomes readable when there is a token to take, writable when one can be returned.
   int read_fd() const { return read_.get(); }
@@ -42,8 +54,14 @@ class TokenSource {
   std::optional<int> tokens_available() const;
 
  private:
-  TokenSource(UniqueFd read, UniqueFd write) : read_(std::move(read)), write_(std::move(write)) {}
+  TokenSource(Makeflags makeflags, std::optional<pid_t> make_process, UniqueFd read, UniqueFd write)
+      : makeflags_(std::move(makeflags)),
+        make_process_(make_process),
+        read_(std::move(read)),
+        write_(std::move(write)) {}
 
+  Makeflags makeflags_;
+  std::optional<pid_t> make_process_;
   UniqueFd read_;
   UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device).
   bool lost_ = false;

@@ -11,6 +11,9 @@ namespace jobslots {
 
 enum class Reason {
   kNone,           ///< The environment does not speak of a jobserver: nothing is wrong.
+  kOneJob,         ///< make runs one job at a time, and so has no jobserver.
+  kUnlimited,      ///< make runs with -j without a number, and so has no jobserver.
+  kRemoved,        ///< Something between make and this process takes out what make says of it.
   kNotUnderstood,  ///< There is a jobserver option, but its value has no known form.
   kWithheld,       ///< make kept the descriptors from this recipe and cannot be reached otherwise.
   kBadDescriptor,  ///< The descriptors are closed, or are not the two ends of one pipe.
@@ -30,7 +33,7 @@ struct Unavailable {
   /// What the user can do about it, in the imperative: "put + before the recipe line".
   std::string_view cure() const;
 
-  /// detail and cure on one line, fit to be printed.
+  /// detail and cure on one line, fit to be printed: without control characters.
   std::string message() const;
 };
 

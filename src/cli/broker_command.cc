@@ -17,10 +17,11 @@
 namespace jobslots {
 namespace {
 
-/// What a terminal, a closing session or a dying peer sends must not end the process that holds the
-/// tokens: it ends by itself when the session does.
+/// What a terminal, a closing session, a dying peer or a limit on files (of the trace) sends must
+/// not end the process that holds the tokens: it ends by itself when the session does.
 void ignore_signals() {
-  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) {
+  for (const int number :
+       {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ}) {
     std::signal(number, SIG_IGN);
   }
 }
@@ -55,15 +56,12 @@ bool said_hello(Peer& controller) {
   return controller.receive().message == hello;
 }
 
-Result<Broker> open_broker(Peer controller) {
+Result<Broker> open_broker(Result<TokenSource> tokens, Peer controller) {
   const auto fail = [&controller](const Unavailable& why) {
     controller.send("unavailable " + std::to_string(kProtocolVersion) + " " +
                     std::string(name_of(why.reason)) + " " + why.message());
     return why;
   };
-  const auto makeflags = makeflags_from_environment([](const char* name) { return getenv(name); });
-  if (const auto* why = std::get_if<Unavailable>(&makeflags)) return fail(*why);
-  auto tokens = TokenSource::open(std::get<Makeflags>(makeflags));
   if (const auto* why = std::get_if<Unavailable>(&tokens)) return fail(*why);
   auto& source = std::get<TokenSource>(tokens);
   close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controller.life_fd(), source.read_fd(),
@@ -72,24 +70,27 @@ Result<Broker> open_broker(Peer controller) {
   if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return fail(*why);
   auto& place = std::get<Rendezvous>(rendezvous);
   controller.send("welcome " + std::to_string(kProtocolVersion) + " " +
-                  std::to_string(std::get<Makeflags>(makeflags).job_slots.value_or(0)) + " " +
+                  std::to_string(source.makeflags().job_slots.value_or(0)) + " " +
                   place.socket_path());
   return Broker(std::move(controller), std::move(source), std::move(place));
 }
 
 }  // namespace
 
-int broker_command() {
+int broker_command(Arguments arguments) {
+  if (!arguments.empty()) throw UsageError("takes no arguments");
   ignore_signals();
   setsid();
   allow_many_descriptors();
   if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
+  // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors.
+  auto tokens = TokenSource::from_environment();
   Peer controller{UniqueFd(STDIN_FILENO)};
   if (!said_hello(controller)) {
     std::fputs("jobslots broker: started by the pytest plugin, not by hand\n", stderr);
     return EXIT_FAILURE;
   }
-  auto broker = open_broker(std::move(controller));
+  auto broker = open_broker(std::move(tokens), std::move(controller));
   if (std::holds_alternative<Unavailable>(broker)) return EXIT_FAILURE;
   std::get<Broker>(broker).run();
   return EXIT_SUCCESS;

@@ -1,9 +1,33 @@
 #pragma once
 
+/// The subcommands of `jobslots`, each in a file of its own. arguments are the words behind the
+/// command's name; the result is the exit status of the process. A wrong use throws UsageError.
+
+#include <span>
+#include <stdexcept>
+#include <string>
+
 namespace jobslots {
 
+using Arguments = std::span<const std::string>;
+
+/// A command was used in a wrong way. what() says so in a line, naming the argument.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+inline constexpr int kUsageStatus = 2;
+
 /// `jobslots broker`: what the pytest plugin starts. Descriptor 0 is a connected SOCK_SEQPACKET
-/// socket whose other end the controller holds; see broker/protocol.h. Returns the exit status.
-int broker_command();
+/// socket whose other end the controller holds; see broker/protocol.h.
+int broker_command(Arguments arguments);
+
+/// `jobslots doctor`: says what there is of a jobserver here and whether it can be used; see
+/// doctor/report.h. Ends with 0 where it can, with 1 where it cannot.
+int doctor_command(Arguments arguments);
+
+/// `jobslots timeline TRACE.json... [-o FILE.html|FILE.svg]`: draws a run of make from the traces
+/// of its sessions.
+int timeline_command(Arguments arguments);
 
 }  // namespace jobslots

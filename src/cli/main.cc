@@ -1,33 +1,71 @@
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "commands.h"
 #include "jobslots/version.h"
 
 namespace {
 
-constexpr const char* kHelp =
-    "usage: jobslots [--help | --version | COMMAND]\n"
-    "\n"
-    "Shares the job slots of GNU make among the workers of a pytest-xdist session.\n"
-    "\n"
-    "commands:\n"
-    "  broker   hold the job slots of one session; started by the pytest plugin\n";
+using jobslots::Arguments;
+
+struct Command {
+  std::string_view name;
+  const char* help;
+  int (*run)(Arguments);
+};
+
+constexpr std::array kCommands{
+    Command{"doctor", "say whether the jobserver of make can be used here, and what to do",
+            jobslots::doctor_command},
+    Command{"timeline", "draw a run of make from the traces of its sessions",
+            jobslots::timeline_command},
+    Command{"broker", "hold the job slots of one session; started by the pytest plugin",
+            jobslots::broker_command},
+};
+
+void print_help(std::FILE* file) {
+  std::fputs(
+      "usage: jobslots [--help | --version | COMMAND]\n"
+      "\n"
+      "Shares the job slots of GNU make among the workers of a pytest-xdist session.\n"
+      "\n"
+      "commands:\n",
+      file);
+  for (const Command& command : kCommands) {
+    std::fprintf(file, "  %-9s %s\n", command.name.data(), command.help);
+  }
+}
+
+int run_command(const Command& command, Arguments arguments) {
+  try {
+    return command.run(arguments);
+  } catch (const jobslots::UsageError& error) {
+    std::fprintf(stderr, "jobslots %s: %s\n", command.name.data(), error.what());
+    return jobslots::kUsageStatus;
+  }
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view command = argc == 2 ? argv[1] : "";
-  if (command == "--help" || command == "-h") {
-    std::fputs(kHelp, stdout);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const std::string first = words.empty() ? "" : words.front();
+  if (first == "--help" || first == "-h") {
+    print_help(stdout);
     return EXIT_SUCCESS;
   }
-  if (command == "--version") {
+  if (first == "--version") {
     std::printf("jobslots %s\n", jobslots::kVersion);
     return EXIT_SUCCESS;
   }
-  if (command == "broker") return jobslots::broker_command();
-  std::fprintf(stderr, "%s", kHelp);
-  return 2;
+  const auto* const command = std::ranges::find(kCommands, first, &Command::name);
+  if (command != kCommands.end()) return run_command(*command, Arguments(words).subspan(1));
+  if (!first.empty()) std::fprintf(stderr, "jobslots: there is no command %s\n", first.c_str());
+  print_help(stderr);
+  return jobslots::kUsageStatus;
 }

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 
-#include <cstdlib>
 #include <utility>
 
 namespace jobslots {
@@ -26,9 +25,7 @@ void Slot::give_back() {
 }
 
 Result<Client> Client::from_environment() {
-  const auto makeflags = makeflags_from_environment([](const char* name) { return getenv(name); });
-  if (const auto* why = std::get_if<Unavailable>(&makeflags)) return *why;
-  auto tokens = TokenSource::open(std::get<Makeflags>(makeflags));
+  auto tokens = TokenSource::from_environment();
   if (auto* why = std::get_if<Unavailable>(&tokens)) return *why;
   return Client(std::get<TokenSource>(std::move(tokens)));
 }

@@ -77,33 +77,47 @@ Result<Auth> last_auth(const std::vector<std::string>& values) {
 
 Result<Makeflags> parse_makeflags(std::string_view value) {
   std::vector<std::string> auth_values;
-  std::optional<unsigned> job_slots;
   for (const std::string& word : split_words(value)) {
     if (word == "--") break;
     if (const auto auth = after_prefix(word, "--jobserver-auth=")) {
       auth_values.emplace_back(*auth);
     } else if (const auto fds = after_prefix(word, "--jobserver-fds=")) {
       auth_values.emplace_back(*fds);
-    } else if (const auto jobs = after_prefix(word, "--jobs=")) {
-      job_slots = to_number<unsigned>(*jobs);
-    } else if (const auto j = after_prefix(word, "-j")) {
-      job_slots = to_number<unsigned>(*j);
     }
   }
   auto auth = last_auth(auth_values);
   if (auto* unavailable = std::get_if<Unavailable>(&auth)) return *unavailable;
+  auto job_slots = parse_jobs(value);
   if (job_slots == 0U) job_slots.reset();
   return Makeflags{std::get<0>(auth), job_slots};
 }
 
-Result<Makeflags> makeflags_from_environment(const GetEnv& getenv) {
+std::optional<unsigned> parse_jobs(std::string_view value) {
+  std::optional<unsigned> jobs;
+  for (const std::string& word : split_words(value)) {
+    if (word == "--") break;
+    if (const auto number = after_prefix(word, "--jobs=")) {
+      jobs = to_number<unsigned>(*number).value_or(0);
+    } else if (const auto j = after_prefix(word, "-j")) {
+      jobs = to_number<unsigned>(*j).value_or(0);
+    }
+  }
+  return jobs;
+}
+
+const char* jobserver_variable(const GetEnv& getenv) {
   for (const char* name : {"MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"}) {
     const char* value = getenv(name);
     if (value == nullptr) continue;
-    auto parsed = parse_makeflags(value);
+    const auto parsed = parse_makeflags(value);
     const auto* unavailable = std::get_if<Unavailable>(&parsed);
-    if (unavailable == nullptr || unavailable->reason != Reason::kNone) return parsed;
+    if (unavailable == nullptr || unavailable->reason != Reason::kNone) return name;
   }
+  return nullptr;
+}
+
+Result<Makeflags> makeflags_from_environment(const GetEnv& getenv) {
+  if (const char* name = jobserver_variable(getenv)) return parse_makeflags(getenv(name));
   return Unavailable{Reason::kNone, "no jobserver in MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS"};
 }
 

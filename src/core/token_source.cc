@@ -61,6 +61,7 @@ Result<UniqueFd> open_fifo(const std::string& path) {
 struct PipeEnds {
   UniqueFd read;
   UniqueFd write;
+  std::optional<pid_t> make_process;  ///< See TokenSource::make_process.
 };
 
 /// Opens both ends anew through /proc, which gives file descriptions of our own. The numbers may be
@@ -89,7 +90,8 @@ Result<PipeEnds> open_pipe(pid_t pid, const PipeAuth& pipe) {
                                                    " are not the two ends of one pipe"};
   }
   PipeEnds ends{UniqueFd(::open(read_path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)),
-                UniqueFd(::open(write_path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC))};
+                UniqueFd(::open(write_path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)),
+                std::nullopt};
   if (!ends.read || !ends.write) return cannot_open(read_path, errno);
   return ends;
 }
@@ -113,6 +115,7 @@ Result<PipeEnds> open_inherited_or_ancestors_pipe(const PipeAuth& pipe) {
     own.reason = theirs->reason;
     return own;
   }
+  std::get<PipeEnds>(ends).make_process = make;
   return ends;
 }
 
@@ -122,12 +125,18 @@ Result<TokenSource> TokenSource::open(const Makeflags& makeflags) {
   if (const auto* fifo = std::get_if<FifoAuth>(&makeflags.auth)) {
     auto fd = open_fifo(fifo->path);
     if (auto* unavailable = std::get_if<Unavailable>(&fd)) return *unavailable;
-    return TokenSource(std::get<UniqueFd>(std::move(fd)), UniqueFd());
+    return TokenSource(makeflags, std::nullopt, std::get<UniqueFd>(std::move(fd)), UniqueFd());
   }
   auto ends = open_inherited_or_ancestors_pipe(std::get<PipeAuth>(makeflags.auth));
   if (auto* unavailable = std::get_if<Unavailable>(&ends)) return *unavailable;
-  auto& [read, write] = std::get<PipeEnds>(ends);
-  return TokenSource(std::move(read), std::move(write));
+  auto& [read, write, make_process] = std::get<PipeEnds>(ends);
+  return TokenSource(makeflags, make_process, std::move(read), std::move(write));
+}
+
+Result<TokenSource> TokenSource::from_environment(const GetEnv& getenv) {
+  const auto makeflags = makeflags_from_environment(getenv);
+  if (const auto* why = std::get_if<Unavailable>(&makeflags)) return *why;
+  return open(std::get<Makeflags>(makeflags));
 }
 
 std::optional<char> TokenSource::try_take() {

@@ -1,29 +1,16 @@
 #include "core/ancestor.h"
 
 #include <gmock/gmock.h>
-#include <sys/prctl.h>
 
 #include "support.h"
 
 namespace jobslots {
 namespace {
 
+using test::below_a_process_named;
 using test::Child;
 using test::FdPair;
 using test::TempDir;
-
-/// Runs body in the child of a process of that name, and returns what body returns.
-std::optional<int> below_a_process_named(const char* name, const std::function<int()>& body) {
-  Child middle([name, &body] {
-    prctl(PR_SET_NAME, name);
-    Child inner([&body] {
-      prctl(PR_SET_NAME, "test");  // It has inherited the name.
-      return body();
-    });
-    return inner.wait_exit().value_or(126);
-  });
-  return middle.wait_exit();
-}
 
 bool parent_is_the_nearest_make(const char* make_variable) {
   return nearest_make(make_variable) == getppid();

@@ -53,6 +53,19 @@ TEST(Makeflags, PathWithCommaColonAndEqualsSign) {
   EXPECT_EQ(parsed("--jobserver-auth=fifo:/t:m=p/3,4"), fifo("/t:m=p/3,4", {}));
 }
 
+TEST(Makeflags, JobsWhetherThereIsAJobserverOrNot) {
+  EXPECT_EQ(parse_jobs(""), std::nullopt);
+  EXPECT_EQ(parse_jobs("ks"), std::nullopt);
+  EXPECT_EQ(parse_jobs("s -j1"), 1U);
+  EXPECT_EQ(parse_jobs(" -j8 --jobserver-auth=3,4"), 8U);
+  EXPECT_EQ(parse_jobs("--jobs=8"), 8U);
+  EXPECT_EQ(parse_jobs("-j2 -j8"), 8U);
+  EXPECT_EQ(parse_jobs("s -j"), 0U) << "no limit";
+  EXPECT_EQ(parse_jobs("-j8 -j"), 0U);
+  EXPECT_EQ(parse_jobs("-jx"), 0U);
+  EXPECT_EQ(parse_jobs(" -- -j8"), std::nullopt) << "a variable's definition";
+}
+
 TEST(Makeflags, NumberOfSlotsInEachForm) {
   EXPECT_EQ(parsed("-j12 --jobserver-auth=3,4").job_slots, 12U);
   EXPECT_EQ(parsed("--jobs=12 --jobserver-auth=3,4").job_slots, 12U);

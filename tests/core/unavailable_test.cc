@@ -7,7 +7,8 @@
 namespace jobslots {
 namespace {
 
-constexpr Reason kReasons[] = {Reason::kNone,          Reason::kNotUnderstood, Reason::kWithheld,
+constexpr Reason kReasons[] = {Reason::kNone,          Reason::kOneJob,        Reason::kUnlimited,
+                               Reason::kRemoved,       Reason::kNotUnderstood, Reason::kWithheld,
                                Reason::kBadDescriptor, Reason::kFifoMissing,   Reason::kNotAFifo,
                                Reason::kNotPermitted,  Reason::kSystem};
 

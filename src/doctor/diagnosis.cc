@@ -1,0 +1,68 @@
+#include "diagnosis.h"
+
+#include <sys/stat.h>
+
+#include "broker/rendezvous.h"
+#include "core/ancestor.h"
+#include "jobslots/token_source.h"
+
+namespace jobslots {
+namespace {
+
+Reached look_at(const TokenSource& tokens) {
+  struct stat status {};
+  const bool device = fstat(tokens.read_fd(), &status) == 0 && S_ISCHR(status.st_mode);
+  // What a device answers to FIONREAD is its own affair, and need not be a number of tokens.
+  return {device, tokens.make_process(), device ? std::nullopt : tokens.tokens_available()};
+}
+
+}  // namespace
+
+Unavailable why_none(const GetEnv& getenv, std::optional<pid_t> make_process) {
+  if (!make_process && getenv("MAKELEVEL") == nullptr) {
+    return {Reason::kNone, "this is not inside make -jN"};
+  }
+  const char* makeflags = getenv("MAKEFLAGS");
+  if (makeflags == nullptr) {
+    const std::string seen =
+        make_process ? "make is above this (process " + std::to_string(*make_process) + ")"
+                     : "MAKELEVEL is set";
+    return {Reason::kRemoved, seen + ", but MAKEFLAGS is not set: something in between removes it"};
+  }
+  const auto jobs = parse_jobs(makeflags);
+  if (!jobs) return {Reason::kOneJob, "make runs without -jN, one job at a time"};
+  if (*jobs == 1) return {Reason::kOneJob, "make runs with -j1, one job at a time"};
+  if (*jobs == 0) {
+    return {Reason::kUnlimited, "make runs with -j without a number: no limit, and no job slots"};
+  }
+  return {Reason::kRemoved, "MAKEFLAGS has -j" + std::to_string(*jobs) +
+                                ", but names no jobserver: something in between removes it"};
+}
+
+Diagnosis diagnose(const GetEnv& getenv) {
+  Diagnosis found;
+  if (const char* value = getenv("MAKEFLAGS")) found.makeflags = value;
+  if (const char* name = jobserver_variable(getenv)) {
+    found.variable = name;
+    found.value = getenv(name);
+    auto parsed = parse_makeflags(found.value);
+    if (auto* jobserver = std::get_if<Makeflags>(&parsed)) found.jobserver = std::move(*jobserver);
+  }
+  const auto make_process = nearest_make(getenv("MAKE"));
+  const auto tokens = TokenSource::from_environment(getenv);
+  if (const auto* opened = std::get_if<TokenSource>(&tokens)) {
+    found.reached = look_at(*opened);
+    const auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
+    if (const auto* why = std::get_if<Unavailable>(&rendezvous)) found.why_not = *why;
+  } else if (const auto& why = std::get<Unavailable>(tokens); why.reason != Reason::kNone) {
+    found.why_not = why;
+  } else {
+    found.why_not = why_none(getenv, make_process);
+  }
+  if (make_process) found.ancestor = Ancestor{*make_process, program_of(*make_process)};
+  const char* path = getenv("PATH");
+  found.on_path = make_on_path(path == nullptr ? "/bin:/usr/bin" : path);
+  return found;
+}
+
+}  // namespace jobslots
