@@ -17,6 +17,7 @@ from sharing import chain, first_test, most, share
 from speed import slot, total
 from starting import neighbour_ends, staircase, two_sessions, wide
 from table import print_table
+from tracing import tracing
 
 BENCHMARKS = {
     benchmark.__name__: benchmark
@@ -35,6 +36,7 @@ BENCHMARKS = {
         neighbour_ends,
         wide,
         staircase,
+        tracing,
         ledger,
     )
 }

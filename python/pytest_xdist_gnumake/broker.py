@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -21,12 +22,46 @@ EXECUTABLE = Path(__file__).with_name("bin") / "jobslots"
 #: broker needs a millisecond; the limit is for a worker that even SIGKILL does not end.
 _END_LIMIT = 30.0
 
+#: Bytes of a message that the broker takes.
+_MESSAGE_LIMIT = 4096
+
 
 @dataclass(frozen=True)
 class Unavailable:
     """No usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class WorkerSums:
+    """For how many seconds a worker had a job slot, and waited for one."""
+
+    worker_id: str
+    held: float
+    waited: float
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a session has used of its job slots."""
+
+    #: The most slots in use at one moment.
+    most: int
+    #: Seconds from the first slot taken to the last one free.
+    span: float
+    #: Those that have been started.
+    workers: tuple[WorkerSums, ...]
+
+    @property
+    def average(self) -> float:
+        """How many slots were in use on average."""
+        return sum(worker.held for worker in self.workers) / self.span if self.span else 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the workers waited, added up."""
+        return sum(worker.waited for worker in self.workers)
 
 
 def environment_speaks_of_jobserver() -> bool:
@@ -51,7 +86,10 @@ class Broker:
         self.job_slots = job_slots
         #: The path of the socket that workers connect to.
         self.address = address
+        #: Why there is no trace, or no more of it.
+        self.untraced = ""
         self._listener: threading.Thread | None = None
+        self._sums: queue.SimpleQueue[Sums | None] = queue.SimpleQueue()
         self._closing = False
 
     @classmethod
@@ -101,14 +139,22 @@ class Broker:
         name, _, message = text.partition(" ")
         return Unavailable("" if name == "none" else message)
 
+    def start_trace(self, file: Path, title: str) -> None:
+        """Let the broker write what the session does to ``file``, under this title."""
+        self._send(f"title {title[:200]}")
+        self._send(f"trace {file}")
+        self._receive()
+
     def start_workers(self, worker_ids: Iterable[str]) -> list[str]:
         """Ask for a slot for each of the workers. Those that can be started now, in order."""
         for worker_id in worker_ids:
             self.request_start(worker_id)
         self._send("sync")
         begun = []
-        while (message := self._receive()) not in ("", "synced"):
-            begun.append(message.removeprefix("begin "))
+        while (message := self._receive()) not in (("", ""), ("synced", "")):
+            kind, text = message
+            if kind == "begin":  # The trace may end in between.
+                begun.append(text)
         return begun
 
     def request_start(self, worker_id: str) -> None:
@@ -119,6 +165,10 @@ class Broker:
         """Give the slot back that was asked for or got for a worker that is not started."""
         self._send(f"cancel {worker_id}")
 
+    def worker_ended(self, worker_id: str) -> None:
+        """Give the slot back of a worker that has died before it could say hello to the broker."""
+        self._send(f"ended {worker_id}")
+
     def listen(self, begin: Callable[[str | None], None]) -> None:
         """Call ``begin``, from a thread, with each worker for which a slot was asked and has come.
 
@@ -128,20 +178,46 @@ class Broker:
         self._listener.start()
 
     def _listen(self, begin: Callable[[str | None], None]) -> None:
-        while message := self._receive():
-            begin(message.removeprefix("begin "))
+        workers: list[WorkerSums] = []
+        while (message := self._receive()) != ("", ""):
+            kind, text = message
+            if kind == "begin":
+                begin(text)
+            elif kind == "worker":
+                worker_id, held, waited = text.rsplit(" ", 2)
+                workers.append(WorkerSums(worker_id, int(held) / 1e9, int(waited) / 1e9))
+            elif kind == "summed":
+                most, span = text.split(" ")
+                self._sums.put(Sums(int(most), int(span) / 1e9, tuple(workers)))
+                workers.clear()
+        self._sums.put(None)
         if not self._closing:
             begin(None)
 
+    def sums(self) -> Sums | None:
+        """What the session has used so far, or None where the broker has gone."""
+        self._send("sum")
+        if self._listener is None:
+            self.listen(lambda _: None)
+        with contextlib.suppress(queue.Empty):
+            return self._sums.get(timeout=_END_LIMIT)
+        return None
+
     def _send(self, message: str) -> None:
         with contextlib.suppress(OSError):  # Where the broker has gone, workers say so.
-            self._connection.send(message.encode())
+            # One byte too many is enough for the broker to refuse it. A socket may not take much
+            # more: then there would be no answer to wait for.
+            self._connection.send(os.fsencode(message)[: _MESSAGE_LIMIT + 1])
 
-    def _receive(self) -> str:
+    def _receive(self) -> tuple[str, str]:
+        """The kind of the next message and what it says; nothing where the broker has gone."""
         try:
-            return self._connection.recv(4096).decode()
+            kind, _, text = os.fsdecode(self._connection.recv(4096)).partition(" ")
         except OSError:
-            return ""
+            return "", ""
+        if kind == "untraced":
+            self.untraced = text
+        return kind, text
 
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import execnet
 import pytest
 
 from .broker import Broker, Unavailable
+from .report import closing_lines
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -30,6 +32,12 @@ def add_options(parser: pytest.Parser) -> None:
     text = "When to start xdist workers under a jobserver: 'slots', when there is a job slot"
     text += " for them, or 'all', all at once, as xdist does"
     group.addoption("--jobslots-start", choices=["slots", "all"], help=f"{text}.")
+    group.addoption(
+        "--jobslots-trace",
+        metavar="FILE",
+        help="Write what the workers do with make's job slots, and when, as a Chrome trace, which"
+        " Perfetto and 'jobslots timeline' show; %%p in FILE is the number of the process.",
+    )
     parser.addini("jobslots_start", f"{text} (default: slots).", default="slots")
 
 
@@ -48,6 +56,7 @@ class Controller:
         self._config = config
         self._broker: Broker | Unavailable | None = None
         self._worker_count = 0
+        self._trace: Path | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
@@ -65,21 +74,58 @@ class Controller:
             self._report(DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
+            self._start_trace("there is no job server")
             return (yield)
         self._report(CLIENT_LINE)
+        self._start_trace()
         environment = pytest.MonkeyPatch()
         self._config.add_cleanup(environment.undo)
         environment.setenv(ADDRESS_VARIABLE, f"{os.getpid()} {broker.address}")
+        self._config.add_cleanup(self._end_workers)
         result = yield  # Everybody else sees all workers that are to be.
         self._stagger(broker, specs)
         return result
 
-    def _stagger(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
-        if start_of_workers(self._config) == "all":
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self) -> None:
+        verbose = self._config.option.verbose
+        broker = self._broker
+        sums = broker.sums() if isinstance(broker, Broker) and verbose >= 0 else None
+        if isinstance(broker, Broker) and sums and sums.workers:
+            for line in closing_lines(sums, broker.job_slots, verbose > 0):
+                self._report(line)
+        if self._trace and isinstance(broker, Broker) and broker.untraced:
+            self._report(f"pytest-xdist-gnumake: {self._trace} ends early: {broker.untraced}")
+        elif self._trace and verbose >= 0:
+            self._report(f"pytest-xdist-gnumake: trace in {self._trace}")
+        elif not self._worker_count:
+            self._start_trace("pytest-xdist is not used")
+
+    def _start_trace(self, why_not: str = "") -> None:
+        """Have a trace written where one is asked for, or say why there is none."""
+        name = self._config.getoption("--jobslots-trace")
+        if name is None:
             return
+        file = self._config.invocation_params.dir / name.replace("%p", str(os.getpid()))
+        if isinstance(self._broker, Broker) and not why_not:
+            words = [
+                word
+                for word in self._config.invocation_params.args
+                if word != name and not word.startswith("--jobslots-trace")
+            ]
+            self._broker.start_trace(file, " ".join(["pytest", *words]))
+            why_not = self._broker.untraced
+        if why_not:
+            self._report(f"pytest-xdist-gnumake: no trace in {file}: {why_not}")
+        else:
+            self._trace = file
+
+    def _stagger(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
         from . import staggered
 
         reason = staggered.why_not(self._config, specs)
+        if start_of_workers(self._config) == "all":
+            reason = "jobslots_start is 'all'"
         if reason is None:
             staggered.stagger(self._config, broker, specs)
         elif self._config.option.verbose > 0:
@@ -100,9 +146,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: WorkerController) -> None:
-        """Free the slot of a worker that has died before it could say hello to the broker."""
         if isinstance(self._broker, Broker):
-            self._broker.cancel(node.gateway.id)
+            self._broker.worker_ended(node.gateway.id)
 
     def _start_broker(self) -> Broker | Unavailable:
         if self._broker is None:
@@ -110,6 +155,17 @@ class Controller:
             if isinstance(self._broker, Broker):
                 self._config.add_cleanup(self._broker.close)
         return self._broker
+
+    def _end_workers(self) -> None:
+        """Before the broker is told of the session's end: end the workers that are left.
+
+        There are some where the session failed, or was interrupted, while xdist set them up: then
+        pytest calls no ``pytest_sessionfinish``, and execnet ends them when Python exits, in this
+        way. A broker that ends before would leave those that come up just then without one.
+        """
+        nodes: Any = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
+        if nodes is not None:
+            nodes.group.terminate(timeout=1.0)
 
     def _report(self, line: str) -> None:
         terminal = self._config.pluginmanager.getplugin("terminalreporter")

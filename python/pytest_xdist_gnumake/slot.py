@@ -29,6 +29,8 @@ class JobSlot:
         self._identity: tuple[int, int] | None = None
         self._held = False
         self._broker_lost = False
+        #: Whether the broker writes a trace, and so wants to know what the slot is used for.
+        self.traced = False
 
     def is_reachable(self) -> bool:
         """Whether the broker is there."""
@@ -38,21 +40,31 @@ class JobSlot:
             return False
         return True
 
-    def acquire(self) -> None:
-        """Wait until this worker holds a job slot."""
+    def acquire(self, work: str = "") -> None:
+        """Wait until this worker holds a job slot.
+
+        ``work`` is for the trace: ``starting``, ``finishing``, or ``test`` and a node id.
+        """
         if self._held or not self._is_in_use():
             return
-        if self._want() or self._want():  # The second time over a new connection.
+        want = b"want"
+        if self.traced:
+            # The broker takes up to 4096 bytes, and nobody reads names that are that long.
+            want += b" " + work.encode(errors="replace")[:1000]
+        if self._want(want) or self._want(want):  # The second time over a new connection.
             self._held = True
         else:
             self._lose_broker()
 
-    def release(self) -> None:
-        """Give the job slot back, if this worker holds one."""
+    def release(self, outcome: str = "") -> None:
+        """Give the job slot back, if this worker holds one.
+
+        ``outcome`` is for the trace: that of the test.
+        """
         if not self._held or not self._is_in_use():
             return
         self._held = False
-        if not self._done():
+        if not self._done(f"done {outcome}".rstrip().encode()):
             try:
                 self._connect()
             except OSError:
@@ -68,11 +80,11 @@ class JobSlot:
         """False after the broker's end, and in a process that a test has forked: not its slot."""
         return not self._broker_lost and os.getpid() == self._pid
 
-    def _want(self) -> bool:
+    def _want(self, message: bytes) -> bool:
         granted = False
         try:
             connection = self._connect()
-            connection.send(b"want")
+            connection.send(message)
             granted = connection.recv(256) == b"grant"
         except OSError:
             pass
@@ -81,11 +93,11 @@ class JobSlot:
                 self._drop_connection()
         return granted
 
-    def _done(self) -> bool:
+    def _done(self, message: bytes) -> bool:
         told = False
         try:
             if self._connection is not None and self._is_ours(self._connection):
-                self._connection.send(b"done")
+                self._connection.send(message)
                 told = True
         except OSError:
             pass
@@ -104,11 +116,13 @@ class JobSlot:
             connection.settimeout(None)
             connection.connect(self._address)
             connection.send(f"hello 1 worker {self._worker_id}".encode())
-            if connection.recv(256) != b"welcome 1":
+            welcome = connection.recv(256)
+            if welcome not in (b"welcome 1", b"welcome 1 trace"):
                 raise ConnectionError("the broker refuses this worker")
         except BaseException:
             connection.close()
             raise
+        self.traced = welcome.endswith(b"trace")
         self._connection = connection
         self._identity = _identity(connection)
         return connection

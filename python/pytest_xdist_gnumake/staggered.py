@@ -5,7 +5,7 @@ the session begins with as many workers as there are slots at hand. The others a
 xdist itself sets up the replacement of a crashed worker: each when the broker has a slot for it.
 
 How it is done: the specs of the workers to come are taken from xdist's list before it sets up its
-nodes, the scheduler is told how many workers there are at first, and xdist's session becomes a
+nodes, the scheduler waits for the workers that are there at first, and xdist's session becomes a
 ``StaggeredSession``. Where xdist is not what is expected here, all workers are started at once.
 """
 
@@ -37,8 +37,10 @@ _PARTS = (
     "terminal",
     "triggershutdown",
     "worker_collectionfinish",
+    "worker_errordown",
     "worker_workerready",
 )
+_SCHEDULERS = (LoadScheduling, LoadScopeScheduling, WorkStealingScheduling)
 _DIST_MODES = ("load", "loadscope", "loadfile", "loadgroup", "worksteal")
 
 
@@ -78,8 +80,6 @@ class StaggeredSession(DSession):
 
     _broker: Broker
     _worker_count: int
-    #: How many workers are there from the start.
-    _first_count: int
     #: The workers that wait for a slot to be started with, by id.
     _to_start: dict[str, execnet.XSpec]
     #: Workers that came in later. The scheduler gets them when they have collected: before, it
@@ -91,18 +91,16 @@ class StaggeredSession(DSession):
         self._worker_count = len(specs)
         self._late = set()
         begun = broker.start_workers([str(spec.id) for spec in specs])
-        self._first_count = max(1, len(begun))
-        self._to_start = {str(spec.id): spec for spec in specs[self._first_count :]}
-        del specs[self._first_count :]
+        first_count = max(1, len(begun))
+        self._to_start = {str(spec.id): spec for spec in specs[first_count:]}
+        del specs[first_count:]
         broker.listen(self._begin_from_thread)
 
     def adopt_scheduler(self, sched: Any) -> None:
-        """Tell the scheduler how many workers it has to wait for before it gives out tests."""
-        if isinstance(sched, (LoadScheduling, LoadScopeScheduling, WorkStealingScheduling)):
-            sched.numnodes = self._first_count
-            if isinstance(sched, LoadScheduling):
-                sched.node2pending = _AsIfAllWereThere(self._worker_count)
-        else:
+        """Have tests divided among all workers that may come; or start all, for any other one."""
+        if isinstance(sched, LoadScheduling):
+            sched.node2pending = _AsIfAllWereThere(self._worker_count)
+        elif not isinstance(sched, _SCHEDULERS):
             self._start_all()
 
     # Events of the broker, which come to the queue from a thread.
@@ -144,7 +142,10 @@ class StaggeredSession(DSession):
             if running and self._collected_other_tests(node, ids):
                 node.shutdown()
                 return
+            self._drop_finished_scopes()
             self.sched.add_node(node)
+        if not running and isinstance(self.sched, _SCHEDULERS):
+            self._await_first_workers(node)
         terminal: Any = self.terminal
         if running:
             self.terminal = None  # The status of start-up would be written over the progress.
@@ -154,6 +155,42 @@ class StaggeredSession(DSession):
             self.terminal = terminal
         if self.terminal and self.sched.collection_is_completed:
             self.trdist._isatty = False
+
+    def worker_errordown(self, node: WorkerController, error: object | None) -> None:
+        super().worker_errordown(node, error)
+        sched: Any = self.sched
+        if self.shuttingdown or not isinstance(sched, _SCHEDULERS) or sched.collection_is_completed:
+            return
+        # The others wait for its collection. Its replacement needs a slot, which may take long.
+        self._await_first_workers()
+        if sched.collection_is_completed and set(sched.nodes) & _collections(sched).keys():
+            sched.schedule()
+
+    def _await_first_workers(self, node: WorkerController | None = None) -> None:
+        """Have the scheduler wait for the workers that are there from the start, while they live.
+
+        It counts: a late one that collects before them, as ``node`` may be, would count for one of
+        them, and tests would be given out to workers that have not collected.
+        """
+        sched: Any = self.sched
+        collected = _collections(sched).keys() | ({node} if node else set())
+        awaited = {
+            worker
+            for worker in self._active_nodes - self._late - collected
+            if not isinstance(worker, execnet.XSpec)
+        }
+        sched.numnodes = max(1, len(collected) + len(awaited))
+
+    def _drop_finished_scopes(self) -> None:
+        """What a crashed worker had finished is not to be given to the worker that comes for it.
+
+        xdist puts all scopes of a crashed worker back into its queue. One in which no test is left
+        to run would be all that the new worker gets: it waits for tests, and xdist for it.
+        """
+        if isinstance(self.sched, LoadScopeScheduling):
+            for scope, completed in list(self.sched.workqueue.items()):
+                if all(completed.values()):
+                    del self.sched.workqueue[scope]
 
     def _collected_other_tests(self, node: WorkerController, ids: Sequence[str]) -> bool:
         """Report a worker that has collected other tests than the first one, as xdist does."""
@@ -214,6 +251,13 @@ class StaggeredSession(DSession):
             longest = max((len(tests) for tests in sched.node2pending.values()), default=0)
             return bool(sched.pending) or longest > 2
         return bool(sched.pending)
+
+
+def _collections(sched: Any) -> dict[WorkerController, Sequence[str]]:
+    """What each worker has collected."""
+    name = "registered_collections" if isinstance(sched, LoadScopeScheduling) else "node2collection"
+    collections: dict[WorkerController, Sequence[str]] = getattr(sched, name)
+    return collections
 
 
 class _AsIfAllWereThere(dict[Any, Any]):

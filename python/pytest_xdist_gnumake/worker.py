@@ -32,7 +32,8 @@ class StartUp:
         finally:
             # Registered last of all plugins, and so the outermost: nothing that others do around a
             # test happens without a slot, and waiting counts towards no timeout or duration.
-            session.config.pluginmanager.register(Work(self._slot))
+            work = TracedWork(self._slot) if self._slot.traced else Work(self._slot)
+            session.config.pluginmanager.register(work)
             self._slot.release()
 
 
@@ -41,20 +42,39 @@ class Work:
 
     def __init__(self, slot: JobSlot) -> None:
         self._slot = slot
+        self._outcome = ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Generator[None, T, T]:
-        self._slot.acquire()
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, T, T]:
+        self._slot.acquire(f"test {item.nodeid}")
+        self._outcome = ""
         try:
             return (yield)
         finally:
-            self._slot.release()
+            self._slot.release(self._outcome)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, T, T]:
         # Held until pytest unconfigures, when the slot is closed.
-        self._slot.acquire()
+        self._slot.acquire("finishing")
         return (yield)
+
+
+class TracedWork(Work):
+    """The same, and the broker is told how each test ended."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            self._outcome = _outcome(report)
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """In the words of pytest's own summary."""
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    if report.failed and report.when != "call":
+        return "error"
+    return report.outcome
 
 
 def start_worker(config: pytest.Config, controller: int, address: str, worker_id: str) -> None:
@@ -66,7 +86,7 @@ def start_worker(config: pytest.Config, controller: int, address: str, worker_id
         os._exit(1)
     config.add_cleanup(slot.close)
     config.pluginmanager.register(StartUp(slot))
-    slot.acquire()
+    slot.acquire("starting")
 
 
 def _lives(pid: int) -> bool:

@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <sstream>
 #include <vector>
 
 #include "protocol.h"
@@ -16,7 +15,7 @@
 namespace jobslots {
 namespace {
 
-Ledger::Time now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+Ledger::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 constexpr unsigned kSourceBits = 3;
 
@@ -36,7 +35,9 @@ Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous)
 
 void Broker::run() {
   while (!session_over()) {
+    now_ = monotonic_now();
     begin_starts();
+    write_journal();
     update_token_watches();
     std::array<epoll_event, 64> events{};
     const int count =
@@ -46,6 +47,7 @@ void Broker::run() {
       dispatch(static_cast<Source>(tag & ((1U << kSourceBits) - 1)), tag >> kSourceBits);
     }
   }
+  write_journal();
 }
 
 bool Broker::session_over() const {
@@ -72,7 +74,7 @@ void Broker::update_token_watches() {
   if (tokens_.lost() || (one_fd && writable)) {
     // epoll knows a descriptor once: a fifo is watched for one purpose at a time, returning first.
     watch = Watch::kNone;
-  } else if (ledger_.wants_token(now())) {
+  } else if (ledger_.wants_token(now_)) {
     watch = Watch::kTokenThere;
   } else if (ledger_.wants_to_start()) {
     watch = Watch::kTokenComes;
@@ -91,14 +93,15 @@ void Broker::update_token_watches() {
 }
 
 int Broker::timeout_ms() const {
-  const auto deadline = ledger_.next_deadline(now());
+  const auto deadline = ledger_.next_deadline(now_);
   if (!deadline) return -1;
   return static_cast<int>(
-      std::chrono::ceil<std::chrono::milliseconds>(std::max(*deadline - now(), Ledger::Time(0)))
+      std::chrono::ceil<std::chrono::milliseconds>(std::max(*deadline - now_, Ledger::Time(0)))
           .count());
 }
 
 void Broker::dispatch(Source source, Ledger::ClientId id) {
+  now_ = monotonic_now();
   switch (source) {
     case Source::kListener:
       accept_workers();
@@ -186,7 +189,20 @@ void Broker::handle_controller(const std::string& message) {
   } else if (message.starts_with("start ") && !controller_over_) {
     cancel_start(argument);
     carry_out(ledger_.start(to_start_[argument] = next_id_++));
+  } else if (message.starts_with("title ")) {
+    title_ = argument;
+  } else if (message.starts_with("trace ") && message.size() > kMessageLimit) {
+    tell_controller("untraced its name is too long");
+  } else if (message.starts_with("trace ")) {
+    start_trace(argument);
+  } else if (message == "sum") {
+    send_sums();
   } else if (message.starts_with("cancel ")) {
+    if (const auto entry = to_start_.find(argument); entry != to_start_.end()) {
+      journal_.forget(entry->second);
+    }
+    cancel_start(argument);
+  } else if (message.starts_with("ended ")) {
     cancel_start(argument);
   }
 }
@@ -211,10 +227,34 @@ void Broker::send_to_controller() {
   watching_controller_writable_ = writable;
 }
 
+void Broker::write_journal() {
+  if (const std::string why = journal_.flush(); !why.empty()) tell_controller("untraced " + why);
+}
+
+void Broker::start_trace(const std::string& file) {
+  auto trace = Trace::open(file, controller_.pid());
+  if (const auto* why = std::get_if<std::string>(&trace)) {
+    tell_controller("untraced " + *why);
+    return;
+  }
+  std::get<Trace>(trace).name_process(title_, tokens_.makeflags().job_slots.value_or(0));
+  journal_.trace_to(std::get<Trace>(std::move(trace)));
+  tell_controller("traced");
+}
+
+void Broker::send_sums() {
+  for (const Journal::WorkerSums& worker : journal_.worker_sums(now_)) {
+    tell_controller("worker " + worker.name + " " + std::to_string(worker.held.count()) + " " +
+                    std::to_string(worker.waited.count()));
+  }
+  tell_controller("summed " + std::to_string(journal_.most()) + " " +
+                  std::to_string(journal_.span(now_).count()));
+}
+
 void Broker::cancel_start(const std::string& name) {
   const auto entry = to_start_.find(name);
   if (entry == to_start_.end()) return;
-  carry_out(ledger_.gone(entry->second, now()));
+  carry_out(ledger_.gone(entry->second, now_));
   to_start_.erase(entry);
 }
 
@@ -231,24 +271,27 @@ void Broker::end_starts() {
 }
 
 void Broker::handle(Ledger::ClientId id, const std::string& message) {
-  const bool slot = message == "want" || message == "done";
-  if (slot && !workers_.at(id).greeted) {
+  const std::string_view kind = std::string_view(message).substr(0, message.find(' '));
+  const std::string_view argument =
+      std::string_view(message).substr(std::min(kind.size() + 1, message.size()));
+  const bool slot = kind == "want" || kind == "done";
+  if (message.size() > kMessageLimit) {
+    refuse(id, "longer than a message of this protocol");
+  } else if (slot && !workers_.at(id).greeted) {
     refuse(id, "say hello first");
-  } else if (message == "want") {
-    carry_out(ledger_.want(id, now()));
-  } else if (message == "done") {
-    carry_out(ledger_.done(id, now()));
-  } else if (message.starts_with("hello ") && message.size() <= kMessageLimit) {
-    std::istringstream words(message);
-    std::string hello;
-    std::string role;
-    int version = 0;
-    std::string name;
+  } else if (kind == "want") {
+    journal_.wants_for(id, argument);
+    carry_out(ledger_.want(id, now_));
+  } else if (kind == "done") {
+    journal_.ended(id, argument);
+    carry_out(ledger_.done(id, now_));
+  } else if (kind == "hello") {
+    // The name goes to the packet's end: that of `--tx popen//id=NAME` may hold blanks.
+    const std::string role = std::to_string(kProtocolVersion) + " worker ";
     if (workers_.at(id).greeted) {
       refuse(id, "said hello already");
-    } else if (words >> hello >> version >> role >> name && version == kProtocolVersion &&
-               role == "worker") {
-      greet(id, name);
+    } else if (argument.starts_with(role) && argument.size() > role.size()) {
+      greet(id, std::string(argument.substr(role.size())));
     } else {
       refuse(id, "this broker speaks version " + std::to_string(kProtocolVersion) + " to workers");
     }
@@ -267,15 +310,21 @@ void Broker::greet(Ledger::ClientId id, const std::string& name) {
       earlier.push_back(other_id);
     }
   }
-  for (const Ledger::ClientId other : earlier) forget(other);
+  for (const Ledger::ClientId other : earlier) {
+    journal_.comes_again(other);
+    forget(other);
+  }
   worker.greeted = true;
   if (const auto started = to_start_.find(name); started != to_start_.end()) {
-    carry_out(ledger_.join_as(id, started->second, now()));
+    journal_.rename(started->second, id);
+    carry_out(ledger_.join_as(id, started->second, now_));
     to_start_.erase(started);
   } else {
     carry_out(ledger_.join(id));
   }
-  if (!worker.peer.send("welcome " + std::to_string(kProtocolVersion))) forget(id);
+  journal_.name(id, name);
+  const std::string welcome = "welcome " + std::to_string(kProtocolVersion);
+  if (!worker.peer.send(journal_.tracing() ? welcome + " trace" : welcome)) forget(id);
 }
 
 /// The process may live on: then a test has closed its socket, and the worker still works on its
@@ -302,24 +351,24 @@ void Broker::refuse(Ledger::ClientId id, const std::string& why) {
 void Broker::forget(Ledger::ClientId id) {
   workers_.erase(id);  // Closing the descriptors ends their watches, see epoll(7).
   watch_listener();    // Where it was short of descriptors.
-  carry_out(ledger_.gone(id, now()));
+  carry_out(ledger_.gone(id, now_));
 }
 
 void Broker::controller_died() {
   if (controller_.has_life_fd()) remove_watch(controller_.life_fd());
   controller_over_ = true;
   end_starts();
-  carry_out(ledger_.implicit_slot_lost(now()));
+  carry_out(ledger_.implicit_slot_lost(now_));
   for (const auto& [id, worker] : workers_) {
     if (worker.greeted) worker.peer.signal(SIGINT);
   }
 }
 
 void Broker::take_tokens() {
-  while (ledger_.wants_token(now())) {
+  while (ledger_.wants_token(now_)) {
     const auto token = tokens_.try_take();
     if (!token) return;
-    carry_out(ledger_.token_read(*token, now()));
+    carry_out(ledger_.token_read(*token, now_));
   }
 }
 
@@ -332,11 +381,11 @@ int Broker::free_tokens() const {
 /// Lets workers be started that the controller has asked for, as far as there are slots for them.
 void Broker::begin_starts() {
   while (ledger_.wants_to_start() &&
-         ledger_.may_start(static_cast<std::size_t>(free_tokens()), now())) {
+         ledger_.may_start(static_cast<std::size_t>(free_tokens()), now_)) {
     if (ledger_.implicit_slot_free()) {
       carry_out(ledger_.start_on_implicit_slot());
     } else if (const auto token = tokens_.try_take()) {
-      carry_out(ledger_.token_read(*token, now()));
+      carry_out(ledger_.token_read(*token, now_));
     } else {
       return;
     }
@@ -355,6 +404,7 @@ void Broker::carry_out(const Ledger::Actions& actions) {
     } else if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
       const auto worker = std::ranges::find_if(
           to_start_, [begin](const auto& entry) { return entry.second == begin->client; });
+      journal_.name(begin->client, worker->first);
       tell_controller("begin " + worker->first);
     } else if (const auto* token = std::get_if<Ledger::ReturnToken>(&action)) {
       returning_.push_back(token->token);
@@ -364,6 +414,8 @@ void Broker::carry_out(const Ledger::Actions& actions) {
     }
   }
   return_tokens();
+  const auto free = journal_.tracing() ? tokens_.tokens_available() : std::nullopt;
+  journal_.look(ledger_, free, now_);
 }
 
 }  // namespace jobslots

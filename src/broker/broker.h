@@ -19,6 +19,7 @@
 
 #include "jobslots/ledger.h"
 #include "jobslots/token_source.h"
+#include "journal.h"
 #include "peer.h"
 #include "rendezvous.h"
 
@@ -54,6 +55,9 @@ class Broker {
   void receive_from(Ledger::ClientId id);
   void receive_from_controller();
   void handle_controller(const std::string& message);
+  void write_journal();
+  void start_trace(const std::string& file);
+  void send_sums();
   void tell_controller(std::string message);
   void send_to_controller();
   void cancel_start(const std::string& name);
@@ -71,6 +75,9 @@ class Broker {
   void return_tokens();
   void carry_out(const Ledger::Actions& actions);
 
+  /// When the event came that is being handled. What it leads to counts from then on: a slot is
+  /// held a little longer in the trace than the worker used it, never shorter.
+  Ledger::Time now_{};
   Ledger ledger_;
   TokenSource tokens_;
   std::deque<char> returning_;  ///< Tokens that make's pipe has not taken back yet.
@@ -82,6 +89,8 @@ class Broker {
   /// Workers that the controller wants to start, by name, until they say hello.
   std::map<std::string, Ledger::ClientId, std::less<>> to_start_;
   Ledger::ClientId next_id_ = kController + 1;
+  Journal journal_;
+  std::string title_ = "pytest";
   UniqueFd epoll_;
   enum class Watch { kNone, kTokenThere, kTokenComes };
   Watch readable_watch_ = Watch::kNone;

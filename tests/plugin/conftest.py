@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 pytest_plugins = ["pytester"]
 
 VARIABLES = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS")
+
+
+def pytest_configure() -> None:
+    # Ignored where a shell without job control has started this in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -54,4 +54,10 @@ def test_command_line() -> None:
         assert usage.stdout.startswith("usage: jobslots")
         wrong = subprocess.run([*command, "nonsense"], capture_output=True, text=True, check=False)
         assert wrong.returncode == 2
-        assert wrong.stderr.startswith("usage: jobslots")
+        assert wrong.stderr.startswith("jobslots: there is no command nonsense\nusage: jobslots")
+
+
+def test_the_demo_runs_the_makefile_of_the_readme() -> None:
+    _, _, after = (TOP / "README.md").read_text().partition("```make\n")
+    makefile, _, _ = after.partition("```")
+    assert (TOP / "examples" / "shop" / "Makefile").read_text() == makefile

@@ -1,0 +1,209 @@
+#include "broker/journal.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+
+namespace jobslots {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using test::read_file;
+using test::TempDir;
+using testing::ElementsAre;
+using testing::FieldsAre;
+
+/// The spans of a trace: thread, category, name, begin and duration in seconds, outcome.
+std::vector<std::string> spans(const std::string& path) {
+  std::vector<std::string> lines;
+  for (const json& event : json::parse(read_file(path))) {
+    if (event["ph"] != "X") continue;
+    std::ostringstream line;
+    line << event["tid"].get<int>() << " " << event["cat"].get<std::string>() << " "
+         << event["name"].get<std::string>() << " " << event["ts"].get<double>() / 1e6 << " "
+         << event["dur"].get<double>() / 1e6 << " "
+         << event.value("/args/outcome"_json_pointer, "-");
+    lines.push_back(line.str());
+  }
+  return lines;
+}
+
+/// A ledger with one job slot, the implicit one, and a journal that looks at it.
+class JournalTest : public testing::Test {
+ protected:
+  void join(Ledger::ClientId client, const std::string& worker) {
+    ledger_.join(client);
+    journal_.name(client, worker);
+    look();
+  }
+  void want(Ledger::ClientId client, std::string_view work) {
+    journal_.wants_for(client, work);
+    ledger_.want(client, now_);
+    look();
+  }
+  void done(Ledger::ClientId client, std::string_view outcome = "") {
+    journal_.ended(client, outcome);
+    ledger_.done(client, now_);
+    look();
+  }
+  void gone(Ledger::ClientId client) {
+    ledger_.gone(client, now_);
+    look();
+  }
+  void look() { journal_.look(ledger_, 0, now_); }
+  void pass(Ledger::Time time) { now_ += time; }
+
+  Ledger::Time now_ = 1000s;
+  Ledger ledger_;
+  Journal journal_;
+};
+
+TEST_F(JournalTest, SumsUpWhatWorkersHeldAndWaitedFor) {
+  pass(5s);
+  join(1, "gw0");
+  join(2, "gw1");
+  want(1, "starting");
+  pass(1s);
+  want(2, "starting");
+  pass(2s);
+  done(1);
+  pass(4s);
+  EXPECT_THAT(journal_.worker_sums(now_),
+              ElementsAre(FieldsAre("gw0", 3s, 0s), FieldsAre("gw1", 4s, 2s)));
+  EXPECT_EQ(journal_.span(now_), 7s);
+  done(2);
+  pass(100s);
+  EXPECT_EQ(journal_.span(now_), 7s);
+  EXPECT_EQ(journal_.most(), 1U);
+}
+
+TEST_F(JournalTest, MostIsThatOfOneMoment) {
+  join(1, "gw0");
+  join(2, "gw1");
+  want(1, "test a");
+  want(2, "test b");
+  EXPECT_EQ(journal_.most(), 1U);
+  ledger_.token_read('+', now_);
+  look();
+  EXPECT_EQ(journal_.most(), 2U);
+  done(1);
+  want(1, "test c");
+  EXPECT_EQ(journal_.most(), 2U);
+}
+
+TEST_F(JournalTest, AWorkerThatConnectsAgainIsTheSameWorker) {
+  join(1, "gw0");
+  want(1, "test a");
+  pass(1s);
+  gone(1);
+  join(2, "gw0");
+  want(2, "test b");
+  pass(1s);
+  EXPECT_THAT(journal_.worker_sums(now_), ElementsAre(FieldsAre("gw0", 2s, 0s)));
+}
+
+TEST_F(JournalTest, AWorkerHoldsItsSlotFromWhenItIsBegun) {
+  ledger_.start(1);
+  ledger_.start_on_implicit_slot();
+  journal_.name(1, "gw0");
+  look();
+  pass(1s);
+  ledger_.join_as(2, 1, now_);
+  journal_.rename(1, 2);
+  journal_.name(2, "gw0");
+  look();
+  pass(1s);
+  want(2, "starting");
+  pass(1s);
+  done(2);
+  EXPECT_THAT(journal_.worker_sums(now_), ElementsAre(FieldsAre("gw0", 3s, 0s)));
+}
+
+TEST_F(JournalTest, AWorkerThatIsNotStartedAfterAllIsForgotten) {
+  const TempDir folder;
+  const std::string path = folder / "trace.json";
+  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  ledger_.start(1);
+  ledger_.start_on_implicit_slot();
+  journal_.name(1, "gw0");
+  look();
+  pass(1ms);
+  journal_.forget(1);
+  gone(1);
+  EXPECT_THAT(journal_.worker_sums(now_), ElementsAre());
+  EXPECT_EQ(journal_.flush(), "");
+  EXPECT_THAT(spans(path), ElementsAre());
+}
+
+TEST_F(JournalTest, NothingHasHappened) {
+  EXPECT_EQ(journal_.most(), 0U);
+  EXPECT_EQ(journal_.span(now_), 0s);
+  EXPECT_THAT(journal_.worker_sums(now_), ElementsAre());
+  EXPECT_EQ(journal_.flush(), "");
+}
+
+TEST_F(JournalTest, WritesATrace) {
+  const TempDir folder;
+  const std::string path = folder / "trace.json";
+  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  join(1, "gw0");
+  join(2, "gw1");
+  want(1, "starting");
+  pass(1s);
+  done(1);
+  want(1, "test a.py::test");
+  want(2, "test b.py::test");
+  pass(2s);
+  done(1, "passed");
+  pass(3s);
+  gone(2);
+  want(1, "finishing");
+  pass(4s);
+  gone(1);
+  EXPECT_EQ(journal_.flush(), "");
+  EXPECT_THAT(spans(path),
+              ElementsAre("1 starting starting 1000 1 -", "1 test a.py::test 1001 2 passed",
+                          "2 waiting waiting 1001 2 -", "2 test b.py::test 1003 3 died",
+                          "1 finishing finishing 1006 4 -"));
+}
+
+TEST_F(JournalTest, AWorkerThatConnectsAgainHasNotDied) {
+  const TempDir folder;
+  const std::string path = folder / "trace.json";
+  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  join(1, "gw0");
+  want(1, "test a");
+  pass(1s);
+  journal_.comes_again(1);
+  gone(1);
+  join(2, "gw0");
+  want(2, "test b");
+  pass(1s);
+  gone(2);
+  EXPECT_EQ(journal_.flush(), "");
+  EXPECT_THAT(spans(path), ElementsAre("1 test a 1000 1 -", "1 test b 1001 1 died"));
+}
+
+TEST_F(JournalTest, CountsInTheTrace) {
+  const TempDir folder;
+  const std::string path = folder / "trace.json";
+  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  join(1, "gw0");
+  join(2, "gw1");
+  want(1, "test a");
+  want(2, "test b");
+  done(1, "passed");
+  EXPECT_EQ(journal_.flush(), "");
+  std::vector<std::string> counters;
+  for (const json& event : json::parse(read_file(path))) {
+    if (event["ph"] == "C") counters.push_back(event["args"].dump());
+  }
+  EXPECT_THAT(counters, ElementsAre(R"({"free":0})", R"({"held":1})", R"({"waiting":1})",
+                                    R"({"waiting":0})"));
+}
+
+}  // namespace
+}  // namespace jobslots

@@ -1,0 +1,122 @@
+#include "broker/trace.h"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+
+namespace jobslots {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using test::read_file;
+using test::TempDir;
+using test::write_file;
+using testing::HasSubstr;
+
+class TraceFile : public testing::Test {
+ protected:
+  Trace open() { return std::get<Trace>(Trace::open(path_, 7)); }
+  std::string refusal() { return std::get<std::string>(Trace::open(path_, 7)); }
+  json events() const { return json::parse(read_file(path_)); }
+
+  TempDir folder_;
+  std::string path_ = folder_ / "trace.json";
+};
+
+TEST_F(TraceFile, IsWholeAfterEachFlush) {
+  Trace trace = open();
+  EXPECT_EQ(events(), json::array());
+  trace.name_process("pytest unit", 4);
+  EXPECT_EQ(trace.flush(), "");
+  EXPECT_EQ(events().size(), 1U);
+  trace.name_worker(1, "gw0");
+  trace.counter("job slots held", "held", 2, 5us);
+  EXPECT_EQ(events().size(), 1U);
+  EXPECT_EQ(trace.flush(), "");
+  EXPECT_EQ(trace.flush(), "");
+  const json expected = json::parse(R"([
+    {"name": "process_name", "ph": "M", "pid": 7, "tid": 0,
+     "args": {"name": "pytest unit", "job_slots": 4}},
+    {"name": "thread_name", "ph": "M", "pid": 7, "tid": 1, "args": {"name": "gw0"}},
+    {"name": "job slots held", "ph": "C", "pid": 7, "ts": 5.0, "args": {"held": 2}}])");
+  EXPECT_EQ(events(), expected);
+}
+
+TEST_F(TraceFile, TellsMicrosecondsToTheNanosecond) {
+  Trace trace = open();
+  trace.span(3, "test", "a.py::test", 1234567891ns, 1234570001ns, "failed");
+  trace.span(3, "waiting", "waiting", 0ns, 1ns, "");
+  EXPECT_EQ(trace.flush(), "");
+  EXPECT_THAT(read_file(path_), HasSubstr(R"("ts":1234567.891,"dur":2.110,)"));
+  EXPECT_EQ(events()[0]["args"]["outcome"], "failed");
+  EXPECT_EQ(events()[1]["dur"], 0.001);
+  EXPECT_FALSE(events()[1].contains("args"));
+}
+
+TEST_F(TraceFile, TakesAnyName) {
+  const std::string every_byte = [] {
+    std::string text;
+    for (int byte = 0; byte < 256; ++byte) text.push_back(static_cast<char>(byte));
+    return text;
+  }();
+  Trace trace = open();
+  trace.span(1, "test", "a[\"\\\n\x01é]", 0ns, 1ns, "passed");
+  trace.span(1, "test", every_byte, 1ns, 2ns, "passed");
+  EXPECT_EQ(trace.flush(), "");
+  EXPECT_EQ(events()[0]["name"], "a[\"\\\n\x01é]");
+  EXPECT_EQ(events().size(), 2U);
+}
+
+TEST_F(TraceFile, ReplacesWhatIsThere) {
+  write_file(path_, std::string(1000, 'x'));
+  open();
+  EXPECT_EQ(events(), json::array());
+}
+
+TEST_F(TraceFile, HasOneWriter) {
+  Trace first = open();
+  first.name_worker(1, "gw0");
+  EXPECT_EQ(first.flush(), "");
+  EXPECT_THAT(refusal(), HasSubstr("another session writes to it"));
+  EXPECT_EQ(events().size(), 1U);
+}
+
+TEST_F(TraceFile, MustBeAFile) {
+  EXPECT_THAT(std::get<std::string>(Trace::open(folder_ / "missing/trace.json", 7)),
+              HasSubstr("No such file"));
+  EXPECT_THAT(std::get<std::string>(Trace::open(folder_.path(), 7)), HasSubstr("directory"));
+  EXPECT_EQ(std::get<std::string>(Trace::open("/dev/null", 7)), "it is not a file");
+  // Nobody reads the fifo: opening it must not wait.
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_THAT(refusal(), HasSubstr("No such device"));
+}
+
+/// As a full disk does, a limit lets only the first part of a write through.
+TEST_F(TraceFile, IsStillWholeWhereTheDiskIsFull) {
+  Trace trace = open();
+  trace.name_worker(1, "gw0");
+  EXPECT_EQ(trace.flush(), "");
+
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small{1000, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  trace.name_worker(2, std::string(2000, 'x'));
+  const std::string why = trace.flush();
+  setrlimit(RLIMIT_FSIZE, &limit);
+  std::signal(SIGXFSZ, before);
+
+  EXPECT_THAT(why, HasSubstr("too large"));
+  ASSERT_EQ(events().size(), 1U);
+  EXPECT_EQ(events()[0]["args"]["name"], "gw0");
+}
+
+}  // namespace
+}  // namespace jobslots
