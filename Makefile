@@ -14,7 +14,10 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-CMAKE := $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja)
+# Asked for when it is used: by then there is one.
+SITE_PACKAGES = $(abspath $(wildcard $(VENV)/lib/python3*/site-packages))
+CMAKE = $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja) \
+  -DCMAKE_PREFIX_PATH=$(SITE_PACKAGES)
 
 CXX_SOURCES := $(shell find include src tests bench examples -name '*.h' -o -name '*.cc')
 PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
@@ -70,7 +73,7 @@ fuzz: $(VENV)/ready
 	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS=-D_GLIBCXX_ASSERTIONS >/dev/null
-	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_broker
+	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_broker fuzz_timeline
 	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
 
 # A user of the installed library: the example finds it with find_package and links it.
@@ -82,10 +85,10 @@ install-check: cpp
 	$(VENV)/bin/make -j2 -f examples/cpp/jobs.mk EXAMPLE=build/example/slots
 
 plugin: $(VENV)/installed
-	$(PYTHON) -m pytest -q tests/plugin
+	$(PYTHON) -m pytest -q -n2 tests/plugin
 
 scenarios: $(VENV)/installed
-	$(PYTHON) -m pytest -q -n2 tests/make --ignore tests/make/test_other_plugins.py
+	$(PYTHON) -m pytest -q -n3 tests/make --ignore tests/make/test_other_plugins.py
 
 # The broker with sanitizers, in a virtual environment of its own. With clang, as UndefinedBehavior-
 # Sanitizer of gcc does not write its reports to a file where AddressSanitizer is there too.
@@ -111,7 +114,7 @@ scenarios-sanitized: .venvs/sanitized/installed
 	status=0; \
 	ASAN_OPTIONS=log_path=$(REPORTS)/report:exitcode=99 \
 	UBSAN_OPTIONS=log_path=$(REPORTS)/report:halt_on_error=1:print_stacktrace=1 \
-	  .venvs/sanitized/bin/python -m pytest -q -x -n2 -k 'fifo or pipe-plus' tests/make/test_faults.py \
+	  .venvs/sanitized/bin/python -m pytest -q -x -n2 -k 'fifo or pipe-plus' tests/make/test_faults_*.py \
 	  || status=$$?; \
 	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
 	exit $$status
@@ -120,7 +123,7 @@ scenarios-sanitized: .venvs/sanitized/installed
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
-	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/make/test_start.py; done
+	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/make/test_start*.py; done
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/make/test_other_plugins.py
 
 # The chaos run for longer: make soak MINUTES=60.

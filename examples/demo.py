@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,10 @@ from pathlib import Path
 
 from recording import chart
 from recording.spans import LOG_VARIABLE, Span, average_at_once, most_at_once, read_spans
+from recording.trace import write_trace
 
 EXAMPLES = Path(__file__).resolve().parent
+PICTURES = EXAMPLES.parent / "build" / "demo"
 SHELL = EXAMPLES / "recording" / "shell.py"
 CHARACTERS = {"linter": "=", "start-up": ":", "test": "#", "finish": "."}
 LEGEND = "= linter   : worker imports and collects   # test   . worker finishes"
@@ -36,6 +39,7 @@ class Outcome:
     begin: int
     end: int
     spans: list[Span]
+    trace: Path
 
 
 class Interrupted(Exception):
@@ -85,6 +89,9 @@ class Run:
 def run_make(run: Run, make: str, jobs: int, folder: Path) -> Outcome:
     """Run ``make -jJOBS test`` on a copy of the shop in a folder that is empty so far."""
     shop, temporary, log = folder / "shop", folder / "tmp", folder / "log"
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    trace = PICTURES / "pytest.json"
+    trace.unlink(missing_ok=True)
     ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
     shutil.copytree(EXAMPLES / "shop", shop, ignore=ignored)
     temporary.mkdir()
@@ -99,7 +106,8 @@ def run_make(run: Run, make: str, jobs: int, folder: Path) -> Outcome:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         # The shop does not use hypothesis: it is here for the tests of this project, and its plugin
         # would import all of it at the end of each worker.
-        "PYTEST_ADDOPTS": "-p recording.pytest_plugin -p no:hypothesispytest",
+        "PYTEST_ADDOPTS": "-p recording.pytest_plugin -p no:hypothesispytest"
+        f" --jobslots-trace={shlex.quote(str(trace))}",
         "PYTHONPATH": str(EXAMPLES),
         "TMPDIR": str(temporary),
         LOG_VARIABLE: str(log),
@@ -108,11 +116,26 @@ def run_make(run: Run, make: str, jobs: int, folder: Path) -> Outcome:
     command = [make, f"-j{jobs}", "test", f"SHELL={SHELL}"]
     begin = time.monotonic_ns()
     status = run.wait(command, shop, environment)
-    return Outcome(status, begin, time.monotonic_ns(), read_spans(log))
+    return Outcome(status, begin, time.monotonic_ns(), read_spans(log), trace)
 
 
-def report(outcome: Outcome, jobs: int) -> None:
-    """Print the chart and the figures."""
+def draw(outcome: Outcome) -> list[Path]:
+    """Draw what ran, and return where the pictures are."""
+    neighbours = outcome.trace.with_name("linters.json")
+    linters = [span for span in outcome.spans if span.kind == "linter"]
+    write_trace(neighbours, "linters", os.getpid(), linters)
+    pictures = [PICTURES / f"timeline.{suffix}" for suffix in ("html", "svg")]
+    jobslots = str(Path(sys.executable).with_name("jobslots"))
+    traces = [str(outcome.trace), str(neighbours)]
+    for picture in pictures:
+        command = [jobslots, "timeline", *traces, "-o", str(picture)]
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            sys.exit(f"demo: {picture} could not be drawn")
+    return pictures
+
+
+def report(outcome: Outcome, jobs: int, pictures: list[Path]) -> None:
+    """Print the chart, the figures and where the pictures are."""
     spans = outcome.spans
     linters = {s.lane for s in spans if s.kind == "linter"}
     workers = {s.lane for s in spans if s.kind != "linter"}
@@ -129,6 +152,8 @@ def report(outcome: Outcome, jobs: int) -> None:
     print(f"tests                {count_tests(spans)}")
     print(f"wall time            {(outcome.end - outcome.begin) / 1e9:.1f} s")
     print(f"make's exit status   {outcome.status}")
+    for picture in pictures:
+        print(f"picture              {os.path.relpath(picture)}")
 
 
 def count_tests(spans: list[Span]) -> int:
@@ -179,10 +204,11 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="demo-") as folder:
             outcome = run_make(run, arguments.make, arguments.jobs, Path(folder))
+            pictures = draw(outcome) if outcome.trace.exists() else []
     except Interrupted as interrupted:
         print(f"\ndemo: ended by {interrupted}", file=sys.stderr)
         return interrupted.status
-    report(outcome, arguments.jobs)
+    report(outcome, arguments.jobs, pictures)
     if (what := fault(outcome, arguments.jobs)) is not None:
         print(f"\ndemo: {what}", file=sys.stderr)
         return 1
