@@ -100,6 +100,8 @@ class StaggeredSession(DSession):
         """Have tests divided among all workers that may come; or start all, for any other one."""
         if isinstance(sched, LoadScheduling):
             sched.node2pending = _AsIfAllWereThere(self._worker_count)
+        elif isinstance(sched, WorkStealingScheduling):
+            _keep_workers_without_tests(sched)
         elif not isinstance(sched, _SCHEDULERS):
             self._start_all()
 
@@ -258,6 +260,21 @@ def _collections(sched: Any) -> dict[WorkerController, Sequence[str]]:
     name = "registered_collections" if isinstance(sched, LoadScopeScheduling) else "node2collection"
     collections: dict[WorkerController, Sequence[str]] = getattr(sched, name)
     return collections
+
+
+def _keep_workers_without_tests(sched: Any) -> None:
+    """Let no worker be shut down before the tests are given out.
+
+    Whenever a worker leaves the scheduler, ``WorkStealingScheduling`` shuts down those that have
+    nothing to do. Here one leaves while others collect: a late one, until it has collected.
+    """
+    check_schedule = sched.check_schedule
+
+    def check_schedule_of_tests() -> None:
+        if sched.collection is not None:
+            check_schedule()
+
+    sched.check_schedule = check_schedule_of_tests
 
 
 class _AsIfAllWereThere(dict[Any, Any]):

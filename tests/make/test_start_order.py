@@ -37,6 +37,8 @@ def test_a_late_worker_collects_before_one_of_the_first(scenario: Scenario, dist
     assert outcome.status == 0, outcome.output
     assert "3 passed" in outcome.output
     assert collected.exists()
+    # All tests are of one scope; otherwise each worker has one, the first ones too.
+    assert len({s.pid for s in outcome.of("test")}) == (1 if dist == "loadscope" else 3)
 
 
 @inside_xdist
@@ -65,18 +67,20 @@ def test_one_of_the_first_dies_and_there_is_no_slot_for_another(
     """The tests are given to those that have collected, and wait for no slot."""
     session = Session(scenario, 2)
     scenario.suite("suite", 6, 0.01)
-    started, stolen = scenario.folder / "started", scenario.folder / "stolen"
+    stolen = scenario.folder / "stolen"
     scenario.write(
         "suite/conftest.py",
         "import os, signal\n"
         "from spans import wait_for\n"
-        "if os.environ.get('PYTEST_XDIST_WORKER') == 'gw1':\n"
-        f"    open({str(started)!r}, 'w').close()\n"
-        f"    wait_for({str(stolen)!r})\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n",
+        "worker = os.environ.get('PYTEST_XDIST_WORKER')\n"
+        f"open(f'{scenario.folder}/started-{{worker}}', 'w').close()\n"
+        "def pytest_collection_modifyitems():\n"
+        "    if worker == 'gw1':\n"
+        f"        wait_for({str(stolen)!r})\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n",
     )
     process = session.start("-n2", f"--dist={dist}", "suite")
-    wait_for(str(started))
+    wait_for(str(scenario.folder / "started-gw1"))
     # gw0 has collected when there is a token again: gw1 is on the implicit slot then.
     assert select.select([session.pool.write_fd], [], [], HUNG)[0]
     assert session.pool.count() == 1
@@ -84,5 +88,6 @@ def test_one_of_the_first_dies_and_there_is_no_slot_for_another(
     outcome = scenario.end(process)
     assert outcome.status == 0, outcome.output
     assert "6 passed" in outcome.output
+    assert not (scenario.folder / "started-gw2").exists()
     assert session.pool.count() == 0
     session.pool.close()
