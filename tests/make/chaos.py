@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos_judge import Verdict, judge
-from chaos_monkey import Monkey
+from chaos_monkey import CTRL_C, Monkey
 from chaos_targets import write_targets
 from jobserver import Pool
 from scenario import FIFO, HUNG, PIPE, SYSTEM, Make, Scenario
@@ -88,6 +88,9 @@ class Round:
         self._result.verdict = verdict
         self._result.faults += verdict.faults
         self._result.actions = self._monkey.actions
+        # A Ctrl-C of all may come before anything runs.
+        if not verdict.things and CTRL_C not in self._monkey.actions:
+            self._result.faults.append("nothing ran")
         self._result.seconds = time.monotonic() - begun
         return self._result
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from processes import stat
 from scenario import Scenario
 
+#: The name, among the monkey's actions, of what a terminal does.
+CTRL_C = "ctrl-c of all"
+
 
 @dataclass(frozen=True)
 class Process:
@@ -55,7 +58,7 @@ class Monkey:
         if not there:
             return False
         if self._random.random() < 0.04 and self._group is not None:
-            self._hit("ctrl-c of all", signal.SIGINT, found, group=self._group)
+            self._hit(CTRL_C, signal.SIGINT, found, group=self._group)
             return True
         # What ends a worker leaves more to be harmed than what ends a session.
         weights = [4 if process.role == "worker" else 1 for process in found]

@@ -13,4 +13,3 @@ def test_round(tmp_path: Path, seed: int) -> None:
     """Again and longer: python tests/make/chaos.py --rounds N --seed SEED."""
     result = run_round(tmp_path, seed)
     assert not result.faults, f"{result}\n{result.output}"
-    assert result.verdict.things > 0
