@@ -295,7 +295,7 @@ TEST_F(TimelineCommand, NamesWhatIsWrongAndFails) {
 }
 
 TEST_F(TimelineCommand, ATraceThatNoMemoryHolds) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef JOBSLOTS_SANITIZED
   GTEST_SKIP() << "AddressSanitizer needs the memory that is limited here";
 #endif
   before_ = "ulimit -v 200000; ";
