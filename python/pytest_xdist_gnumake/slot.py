@@ -5,9 +5,9 @@ The messages are described in ``src/broker/protocol.h``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-import sys
 
 
 class JobSlot:
@@ -145,11 +145,13 @@ class JobSlot:
 
     def _lose_broker(self) -> None:
         self._broker_lost = True
-        print(
-            "pytest-xdist-gnumake: the job slot broker has gone:"
-            f" worker {self._worker_id} goes on without job slots",
-            file=sys.__stderr__,
+        line = (
+            "pytest-xdist-gnumake: the job slot broker cannot be reached:"
+            f" worker {self._worker_id} goes on without job slots\n"
         )
+        # By number, as a test may have replaced or closed what is in `sys`; or the number itself.
+        with contextlib.suppress(OSError):
+            os.write(2, line.encode(errors="replace"))
 
 
 def _identity(connection: socket.socket) -> tuple[int, int]:

@@ -79,6 +79,7 @@ class StaggeredSession(DSession):
     """
 
     _broker: Broker
+    _broker_lost: bool
     _worker_count: int
     #: The workers that wait for a slot to be started with, by id.
     _to_start: dict[str, execnet.XSpec]
@@ -88,6 +89,7 @@ class StaggeredSession(DSession):
 
     def begin_staggered(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
         self._broker = broker
+        self._broker_lost = False
         self._worker_count = len(specs)
         self._late = set()
         begun = broker.start_workers([str(spec.id) for spec in specs])
@@ -124,6 +126,7 @@ class StaggeredSession(DSession):
 
     def worker_broker_lost(self) -> None:
         """No slot will come any more: go on as xdist does."""
+        self._broker_lost = True
         if self._to_start and not self.shuttingdown:
             self._start_all()
 
@@ -159,6 +162,11 @@ class StaggeredSession(DSession):
             self.trdist._isatty = False
 
     def worker_errordown(self, node: WorkerController, error: object | None) -> None:
+        if self._others_go_on_without(node):
+            self.config.hook.pytest_testnodedown(node=node, error=error)
+            self.report_line(f"\nworker {node.gateway.id} died before it had collected")
+            self._active_nodes.remove(node)
+            return
         super().worker_errordown(node, error)
         sched: Any = self.sched
         if self.shuttingdown or not isinstance(sched, _SCHEDULERS) or sched.collection_is_completed:
@@ -167,6 +175,19 @@ class StaggeredSession(DSession):
         self._await_first_workers()
         if sched.collection_is_completed and set(sched.nodes) & _collections(sched).keys():
             sched.schedule()
+
+    def _others_go_on_without(self, node: WorkerController) -> bool:
+        """Whether a late worker that has died before it had tests is missed by nobody.
+
+        xdist would replace it, and after some such replacements end the session, without a failed
+        test, though tests are left and others run them.
+        """
+        sched: Any = self.sched
+        return (
+            node in self._late
+            and node not in sched.nodes
+            and any(not other.shutting_down for other in sched.nodes)
+        )
 
     def _await_first_workers(self, node: WorkerController | None = None) -> None:
         """Have the scheduler wait for the workers that are there from the start, while they live.
@@ -213,7 +234,10 @@ class StaggeredSession(DSession):
         self._to_start[worker_id] = spec
         # Keeps the session alive where this was the only worker.
         self._active_nodes.add(spec)  # type: ignore[arg-type]
-        self._broker.request_start(worker_id)
+        if self._broker_lost:
+            self._start(worker_id)
+        else:
+            self._broker.request_start(worker_id)
         return node
 
     def triggershutdown(self) -> None:

@@ -55,6 +55,7 @@ OPTIONS = [
     "-n3 --no-such-option",
     "-n3 no/such/file",
     "-n3 -p no:terminal",
+    "-n2 -p no:terminal --dist each",
     "-n3 -W error",
 ]
 
@@ -244,5 +245,5 @@ def test_forks():
     outcome = scenario.make(FIFO, 3)
     assert outcome.status == 0, outcome.output
     assert "17 passed" in outcome.output
-    assert "broker has gone" not in outcome.output
+    assert "without job slots" not in outcome.output
     assert outcome.most <= 3

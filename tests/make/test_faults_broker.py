@@ -30,11 +30,39 @@ def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None
     outcome = scenario.end(process)
     assert outcome.status == (1 if more else 0)
     assert "41 passed" in outcome.output
-    said = re.findall(r"the job slot broker has gone: worker (gw\d)", outcome.output)
+    said = re.findall(r"the job slot broker cannot be reached: worker (gw\d)", outcome.output)
     assert said
     assert len(said) == len(set(said))
     assert not address.parent.exists()
     assert session.pool.count() <= 2, "tokens come from nowhere"
+    session.pool.close()
+
+
+@pytest.mark.parametrize("dist", ["load", "loadscope", "worksteal"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_workers_die_after_the_broker(scenario: Scenario, dist: str, workers: int) -> None:
+    """No slot will come for those that replace them: they are started without."""
+    session = Session(scenario, 3)
+    # Once: xdist runs such a test again with --dist=loadscope.
+    crashes = f"""
+import os
+from pathlib import Path
+
+@pytest.mark.parametrize("n", range({workers}))
+def test_dies(n):
+    if not Path(f"died-{{n}}").exists():
+        Path(f"died-{{n}}").touch()
+        os._exit(1)
+"""
+    scenario.suite("suite", 0, more=session.long.text + crashes)
+    process = session.start(f"-n{workers}", f"--dist={dist}", "suite")
+    session.long.wait()
+    os.kill(session.broker(), signal.SIGKILL)
+    session.long.let_go()
+    outcome = scenario.end(process)
+    assert outcome.status == 1
+    assert f"{workers} failed, " in outcome.output
+    assert "1 passed" in outcome.output or dist == "loadscope"
     session.pool.close()
 
 

@@ -62,6 +62,22 @@ def test_tmpdir_is_on_a_full_disk(four: Session) -> None:
     assert not address.parent.exists()
 
 
+def test_the_folder_is_removed(four: Session) -> None:
+    """A worker that comes then says so, and works on the slot that it was started with."""
+    crash = "import os\ndef test_crash(): os._exit(1)\ndef test_after(): pass\n"
+    four.scenario.suite("suite", 0, more=four.long.text + crash)
+    process = four.start("-n1", "suite")
+    four.long.wait()
+    address = four.address()
+    address.unlink()
+    address.parent.rmdir()
+    four.long.let_go()
+    outcome = four.scenario.end(process)
+    assert "1 failed, 2 passed" in outcome.output
+    assert "cannot be reached: worker gw1 goes on without job slots" in outcome.output
+    assert "worker gw0 goes on" not in outcome.output
+
+
 def _connects_and_is_welcome(address: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.connect(str(address))

@@ -61,6 +61,24 @@ def test_the_only_worker_dies_while_it_collects(scenario: Scenario, dist: str) -
 
 @inside_xdist
 @each_mode
+def test_late_workers_that_cannot_start(scenario: Scenario, dist: str) -> None:
+    """The first one runs all tests; with xdist's own limit, the session would end before."""
+    scenario.suite("suite", 40, 0.03)
+    for number in range(6):  # Scopes of their own.
+        scenario.write(f"suite/test_{number}.py", "def test_it(): pass\n")
+    scenario.write(
+        "suite/conftest.py",
+        "import os\nif os.environ.get('PYTEST_XDIST_WORKER', 'gw0') != 'gw0':\n    os._exit(1)\n",
+    )
+    scenario.makefile(FIFO, a="neighbour 0.3", b=f"pytest -n3 --dist={dist} suite")
+    outcome = scenario.make(FIFO, 2)
+    assert outcome.status == 0, outcome.output
+    assert "46 passed" in outcome.output
+    assert "died before it had collected" in outcome.output
+
+
+@inside_xdist
+@each_mode
 def test_one_of_the_first_dies_and_there_is_no_slot_for_another(
     scenario: Scenario, dist: str
 ) -> None:

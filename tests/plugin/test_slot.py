@@ -161,7 +161,8 @@ def test_broker_killed(jobserver: Jobserver, capfd: pytest.CaptureFixture[str]) 
     slot.close()
     broker.close()
     assert capfd.readouterr().err == (
-        "pytest-xdist-gnumake: the job slot broker has gone: worker gw0 goes on without job slots\n"
+        "pytest-xdist-gnumake: the job slot broker cannot be reached:"
+        " worker gw0 goes on without job slots\n"
     )
     assert not Path(broker.address).parent.exists()
 
