@@ -212,11 +212,13 @@ class Broker:
     def _receive(self) -> tuple[str, str]:
         """The kind of the next message and what it says; nothing where the broker has gone."""
         try:
-            kind, _, text = os.fsdecode(self._connection.recv(4096)).partition(" ")
+            kind, _, text = os.fsdecode(self._connection.recv(65536)).partition(" ")
         except OSError:
-            return "", ""
+            kind = text = ""
         if kind == "untraced":
             self.untraced = text
+        elif not kind and not self.untraced:
+            self.untraced = "the job slot broker has gone"
         return kind, text
 
     def close(self) -> None:

@@ -58,6 +58,9 @@ class Controller:
         self._worker_count = 0
         self._trace: Path | None = None
 
+    def pytest_configure(self) -> None:
+        start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
         """Under ``make -jN``, ``-n auto`` means N, unless xdist's own variable says otherwise."""
@@ -90,8 +93,8 @@ class Controller:
     def pytest_terminal_summary(self) -> None:
         verbose = self._config.option.verbose
         broker = self._broker
-        sums = broker.sums() if isinstance(broker, Broker) and verbose >= 0 else None
-        if isinstance(broker, Broker) and sums and sums.workers:
+        sums = broker.sums() if isinstance(broker, Broker) else None
+        if isinstance(broker, Broker) and sums and sums.workers and verbose >= 0:
             for line in closing_lines(sums, broker.job_slots, verbose > 0):
                 self._report(line)
         if self._trace and isinstance(broker, Broker) and broker.untraced:
@@ -110,7 +113,7 @@ class Controller:
         if isinstance(self._broker, Broker) and not why_not:
             words = [
                 word
-                for word in self._config.invocation_params.args
+                for word in map(os.fspath, self._config.invocation_params.args)
                 if word != name and not word.startswith("--jobslots-trace")
             ]
             self._broker.start_trace(file, " ".join(["pytest", *words]))
@@ -128,7 +131,7 @@ class Controller:
             reason = "jobslots_start is 'all'"
         if reason is None:
             staggered.stagger(self._config, broker, specs)
-        elif self._config.option.verbose > 0:
+        elif self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
             self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)

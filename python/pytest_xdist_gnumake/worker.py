@@ -64,7 +64,10 @@ class TracedWork(Work):
     """The same, and the broker is told how each test ended."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or not report.passed:
+        # A test with a failed subtest ends with a report that says passed.
+        if self._outcome not in ("failed", "error") and (
+            report.when == "call" or not report.passed
+        ):
             self._outcome = _outcome(report)
 
 

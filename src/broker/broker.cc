@@ -306,7 +306,8 @@ void Broker::greet(Ledger::ClientId id, const std::string& name) {
   // client. What its lost connection held is free from here on.
   std::vector<Ledger::ClientId> earlier;
   for (const auto& [other_id, other] : workers_) {
-    if (other_id != id && other.greeted && other.peer.pid() == worker.peer.pid()) {
+    if (other_id != id && other.greeted && other.peer.pid() == worker.peer.pid() &&
+        worker.peer.pid() > 0) {
       earlier.push_back(other_id);
     }
   }
@@ -368,6 +369,7 @@ void Broker::take_tokens() {
   while (ledger_.wants_token(now_)) {
     const auto token = tokens_.try_take();
     if (!token) return;
+    now_ = monotonic_now();  // Another session may have returned it since.
     carry_out(ledger_.token_read(*token, now_));
   }
 }
@@ -385,6 +387,7 @@ void Broker::begin_starts() {
     if (ledger_.implicit_slot_free()) {
       carry_out(ledger_.start_on_implicit_slot());
     } else if (const auto token = tokens_.try_take()) {
+      now_ = monotonic_now();
       carry_out(ledger_.token_read(*token, now_));
     } else {
       return;

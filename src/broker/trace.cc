@@ -15,6 +15,9 @@ namespace jobslots {
 namespace {
 
 constexpr std::string_view kEnd = "\n]\n";
+constexpr std::string_view kEmpty = "[\n]\n";
+/// How each trace of a session begins, see name_process().
+constexpr std::string_view kBegin = "[\n{\"name\":\"process_name\"";
 
 /// A JSON string. Node ids may hold any byte.
 std::string quoted(std::string_view text) {
@@ -40,11 +43,21 @@ bool write_all(int fd, std::string_view text, off_t offset) {
   return true;
 }
 
+/// Whether it was written here: any other file was hardly meant to be replaced by a trace, but is
+/// the word that came behind the option by mistake.
+bool is_trace(int fd) {
+  std::array<char, kBegin.size()> begin{};
+  const ssize_t size = pread(fd, begin.data(), begin.size(), 0);
+  if (size < 0) return false;
+  const std::string_view text(begin.data(), static_cast<std::size_t>(size));
+  return text == kBegin || text == kEmpty;
+}
+
 }  // namespace
 
 std::variant<Trace, std::string> Trace::open(const std::string& path, pid_t process) {
-  // Not blocking: a fifo that nobody reads is refused.
-  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666));
+  // Not blocking, whatever kind of file it is.
+  UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666));
   if (!file) return std::string(std::strerror(errno));
   struct stat status {};
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return "it is not a file";
@@ -52,7 +65,10 @@ std::variant<Trace, std::string> Trace::open(const std::string& path, pid_t proc
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return "another session writes to it: put %p into its name, for the number of the process";
   }
-  if (ftruncate(file.get(), 0) != 0 || !write_all(file.get(), "[\n]\n", 0)) {
+  if (status.st_size != 0 && !is_trace(file.get())) {
+    return "it is a file of another kind: remove it, or give another name";
+  }
+  if (ftruncate(file.get(), 0) != 0 || !write_all(file.get(), kEmpty, 0)) {
     return std::string(std::strerror(errno));
   }
   Trace trace(std::move(file), process);

@@ -22,8 +22,8 @@ class Trace {
  public:
   using Time = std::chrono::nanoseconds;
 
-  /// Creates or empties the file, which nobody else may be writing to. Otherwise the text says why
-  /// this cannot be done. process is the number of the controller.
+  /// Creates the file, or empties that of an earlier trace, to which nobody may be writing.
+  /// Otherwise the text says why this cannot be done. process is the number of the controller.
   static std::variant<Trace, std::string> open(const std::string& path, pid_t process);
 
   /// job_slots is N of make's -jN, 0 where make does not tell.

@@ -73,10 +73,27 @@ TEST_F(TraceFile, TakesAnyName) {
   EXPECT_EQ(events().size(), 2U);
 }
 
-TEST_F(TraceFile, ReplacesWhatIsThere) {
-  write_file(path_, std::string(1000, 'x'));
-  open();
-  EXPECT_EQ(events(), json::array());
+TEST_F(TraceFile, ReplacesAnEarlierTrace) {
+  {
+    Trace earlier = open();
+    earlier.name_process("pytest", 2);
+    earlier.name_worker(1, "gw0");
+    EXPECT_EQ(earlier.flush(), "");
+  }
+  EXPECT_EQ(events().size(), 2U);
+  for (int i = 0; i < 2; ++i) {  // The second time it is an empty one.
+    open();
+    EXPECT_EQ(events(), json::array());
+  }
+}
+
+TEST_F(TraceFile, LeavesAnyOtherFileAlone) {
+  for (const std::string text :
+       {"def test_it(): pass\n", "[pytest]\naddopts = -n2\n", "[\n", "x"}) {
+    write_file(path_, text);
+    EXPECT_THAT(refusal(), HasSubstr("a file of another kind"));
+    EXPECT_EQ(read_file(path_), text);
+  }
 }
 
 TEST_F(TraceFile, HasOneWriter) {
@@ -94,7 +111,7 @@ TEST_F(TraceFile, MustBeAFile) {
   EXPECT_EQ(std::get<std::string>(Trace::open("/dev/null", 7)), "it is not a file");
   // Nobody reads the fifo: opening it must not wait.
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  EXPECT_THAT(refusal(), HasSubstr("No such device"));
+  EXPECT_EQ(refusal(), "it is not a file");
 }
 
 /// As a full disk does, a limit lets only the first part of a write through.

@@ -160,6 +160,7 @@ def test_after(): pass
     outcome = scenario.make(FIFO, 2)
     assert "3 passed" in outcome.output
     assert "at most" not in outcome.output
+    assert "trace.json ends early: the job slot broker has gone" in outcome.output
     assert _outcomes(scenario) == {"test_equal[0]": "passed"}
 
 

@@ -161,6 +161,33 @@ def test_a_test_that_ends_the_session(pytester: pytest.Pytester, jobserver: Jobs
     assert trace == {"test_before": "passed", "test_end": ""}
 
 
+def test_a_failed_subtest(pytester: pytest.Pytester, jobserver: Jobserver) -> None:
+    """The test itself is reported as passed."""
+    pytester.makepyfile(
+        """
+        import unittest
+
+        class TestIt(unittest.TestCase):
+            def test_sub(self):
+                with self.subTest("a"):
+                    assert False
+        """
+    )
+    result = pytester.runpytest_subprocess("-n1", "--jobslots-trace=trace.json")
+    assert result.ret == 1
+    assert _trace(pytester.path / "trace.json") == {"TestIt::test_sub": "failed"}
+
+
+def test_arguments_that_are_paths(suite: pytest.Pytester, jobserver: Jobserver) -> None:
+    script = suite.makepyfile(
+        main="import pytest, pathlib\n"
+        "pytest.main([pathlib.Path('test_a_failed_subtest.py'), '-n1', '--jobslots-trace=t.json'])"
+    )
+    (suite.path / "test_a_failed_subtest.py").write_text("def test_it(): pass\n")
+    suite.runpython(script)
+    assert _trace(suite.path / "t.json") == {"test_it": "passed"}
+
+
 def test_a_test_that_closes_sockets_has_not_died(
     pytester: pytest.Pytester, jobserver: Jobserver
 ) -> None:
