@@ -49,6 +49,9 @@ class TokenSource {
   /// The other side has gone for good: end of file, or an error that will not pass.
   bool lost() const { return lost_; }
 
+  /// It is a character device, not a fifo or pipe.
+  bool is_device() const;
+
   /// The number of tokens that can be taken now, without taking one. Nothing where the jobserver
   /// cannot tell (a character device).
   std::optional<int> tokens_available() const;

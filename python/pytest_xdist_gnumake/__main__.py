@@ -9,7 +9,13 @@ from .broker import EXECUTABLE
 def main() -> None:
     if not EXECUTABLE.exists():
         sys.exit(f"jobslots: {EXECUTABLE} is missing: it is built on Linux only")
-    os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])
+    try:
+        os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])
+    except OSError as error:
+        sys.exit(
+            f"jobslots: {EXECUTABLE} cannot be started ({error.strerror});"
+            " cure: reinstall pytest-xdist-gnumake"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@
 
 namespace jobslots {
 namespace {
+
+constexpr const char* kNotByHand = "started by the pytest plugin, not by hand";
 
 /// What a terminal, a closing session, a dying peer or a limit on files (of the trace) sends must
 /// not end the process that holds the tokens: it ends by itself when the session does.
@@ -49,6 +52,12 @@ void close_all_but(const std::vector<int>& kept) {
   for (const int fd : open) close(fd);
 }
 
+bool is_packet_socket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
 bool said_hello(Peer& controller) {
   pollfd readable{controller.socket_fd(), POLLIN, 0};
   poll(&readable, 1, -1);
@@ -78,18 +87,16 @@ Result<Broker> open_broker(Result<TokenSource> tokens, Peer controller) {
 }  // namespace
 
 int broker_command(Arguments arguments) {
-  if (!arguments.empty()) throw UsageError("takes no arguments");
+  if (!arguments.empty() || !is_packet_socket(STDIN_FILENO)) throw UsageError(kNotByHand);
   ignore_signals();
   setsid();
   allow_many_descriptors();
-  if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
-  // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors.
+  // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
+  // path of a fifo there may be relative.
   auto tokens = TokenSource::from_environment();
+  if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
   Peer controller{UniqueFd(STDIN_FILENO)};
-  if (!said_hello(controller)) {
-    std::fputs("jobslots broker: started by the pytest plugin, not by hand\n", stderr);
-    return EXIT_FAILURE;
-  }
+  if (!said_hello(controller)) throw UsageError(kNotByHand);
   auto broker = open_broker(std::move(tokens), std::move(controller));
   if (std::holds_alternative<Unavailable>(broker)) return EXIT_FAILURE;
   std::get<Broker>(broker).run();

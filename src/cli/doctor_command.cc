@@ -6,24 +6,31 @@
 #include "doctor/report.h"
 
 namespace jobslots {
+namespace {
+
+constexpr const char* kUsage = "usage: jobslots doctor [--json]";
+
+constexpr const char* kHelp =
+    "\n"
+    "\n"
+    "Says what there is of a jobserver here, whether it can be used, and what to do. To see\n"
+    "what a recipe has, put `jobslots doctor` into it. Takes no job slot.\n"
+    "\n"
+    "  --json  the same as a JSON object\n"
+    "\n"
+    "Exit status: 0 usable, 1 not usable, 2 wrong arguments.\n";
+
+}  // namespace
 
 int doctor_command(Arguments arguments) {
   bool json = false;
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-h") {
-      std::puts(
-          "usage: jobslots doctor [--json]\n"
-          "\n"
-          "Says what there is of a jobserver here, whether it can be used, and what to do. To see\n"
-          "what a recipe has, put `jobslots doctor` into it. Takes no job slot.\n"
-          "\n"
-          "  --json  the same as a JSON object\n"
-          "\n"
-          "Exit status: 0 usable, 1 not usable, 2 wrong arguments.");
+      std::printf("%s%s", kUsage, kHelp);
       return EXIT_SUCCESS;
     }
     if (argument != "--json") {
-      throw UsageError("unknown argument \"" + argument + "\"; --json is the only one");
+      throw UsageError("there is no argument " + argument + "\n" + kUsage);
     }
     json = true;
   }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <string_view>
@@ -28,21 +29,25 @@ std::optional<Process> read_process(pid_t pid) {
   return process;
 }
 
+/// make of make-3.81, gmake of gmake4.
+std::string_view without_version(std::string_view name) {
+  return name.substr(0, name.find_last_not_of("0123456789.-_") + 1);
+}
+
 }  // namespace
 
 std::optional<pid_t> nearest_make(const char* make_variable) {
   constexpr std::size_t kNameLimit = 15;  // TASK_COMM_LEN - 1, see prctl(2) PR_SET_NAME.
+  constexpr std::array<std::string_view, 4> kMakes{"make", "gmake", "gnumake", "remake"};
   std::string_view own_name = make_variable == nullptr ? "" : make_variable;
   own_name.remove_prefix(own_name.rfind('/') + 1);  // npos + 1 is 0.
   own_name = own_name.substr(0, kNameLimit);
-  constexpr std::array<std::string_view, 3> kMakes{"make", "gmake", "gnumake"};
   for (pid_t pid = getppid(); pid > 0;) {
     const auto process = read_process(pid);
     if (!process) return std::nullopt;
-    for (const std::string_view name : kMakes) {
-      if (process->name == name) return pid;
-    }
     if (!own_name.empty() && process->name == own_name) return pid;
+    const std::string_view name = without_version(process->name);
+    if (std::ranges::find(kMakes, name) != kMakes.end()) return pid;
     pid = process->parent;
   }
   return std::nullopt;

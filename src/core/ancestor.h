@@ -9,8 +9,9 @@
 
 namespace jobslots {
 
-/// The nearest ancestor process that is a make: named make, gmake, gnumake, or as the last part of
-/// make_variable (the value of $MAKE, may be null). Nothing where no ancestor is one.
+/// The nearest ancestor process that is a make: named make, gmake, gnumake or remake, perhaps with
+/// a version behind it, or as the last part of make_variable (the value of $MAKE, which make hands
+/// only to recipes of a makefile that exports it; may be null). Nothing where no ancestor is one.
 std::optional<pid_t> nearest_make(const char* make_variable);
 
 /// The path under which another process' descriptor can be opened: /proc/PID/fd/FD, see proc(5).

@@ -67,6 +67,11 @@ struct PipeEnds {
 /// Opens both ends anew through /proc, which gives file descriptions of our own. The numbers may be
 /// stale and name any file: they are accepted only as the read end and the write end of one pipe.
 Result<PipeEnds> open_pipe(pid_t pid, const PipeAuth& pipe) {
+  if (access("/proc/self/fd", F_OK) != 0) {
+    return Unavailable{Reason::kSystem,
+                       "the jobserver is a pipe, the way to it is through /proc/PID/fd, and /proc "
+                       "is not mounted"};
+  }
   const std::string read_path = descriptor_path(pid, pipe.read_fd);
   const std::string write_path = descriptor_path(pid, pipe.write_fd);
   const std::string numbers = std::to_string(pipe.read_fd) + "," + std::to_string(pipe.write_fd);
@@ -139,6 +144,11 @@ Result<TokenSource> TokenSource::from_environment(const GetEnv& getenv) {
   return open(std::get<Makeflags>(makeflags));
 }
 
+bool TokenSource::is_device() const {
+  struct stat status {};
+  return fstat(read_.get(), &status) == 0 && S_ISCHR(status.st_mode);
+}
+
 std::optional<char> TokenSource::try_take() {
   char token = 0;
   for (;;) {
@@ -163,7 +173,8 @@ bool TokenSource::try_return(char token) {
 
 std::optional<int> TokenSource::tokens_available() const {
   int count = 0;
-  if (ioctl(read_.get(), FIONREAD, &count) != 0) return std::nullopt;
+  // What a device answers is its own affair, and need not be a number of tokens.
+  if (is_device() || ioctl(read_.get(), FIONREAD, &count) != 0) return std::nullopt;
   return count;
 }
 

@@ -1,6 +1,8 @@
 #include "diagnosis.h"
 
-#include <sys/stat.h>
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include "broker/rendezvous.h"
 #include "core/ancestor.h"
@@ -10,10 +12,15 @@ namespace jobslots {
 namespace {
 
 Reached look_at(const TokenSource& tokens) {
-  struct stat status {};
-  const bool device = fstat(tokens.read_fd(), &status) == 0 && S_ISCHR(status.st_mode);
-  // What a device answers to FIONREAD is its own affair, and need not be a number of tokens.
-  return {device, tokens.make_process(), device ? std::nullopt : tokens.tokens_available()};
+  return {tokens.is_device(), tokens.make_process(), tokens.tokens_available()};
+}
+
+/// Whether the process was started with a -j that has more than one job, see proc(5) on cmdline.
+bool was_given_jobs(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/cmdline");
+  std::string words(std::istreambuf_iterator<char>(file), {});
+  std::ranges::replace(words, '\0', ' ');
+  return parse_jobs(words).value_or(1) != 1;
 }
 
 }  // namespace
@@ -30,6 +37,11 @@ Unavailable why_none(const GetEnv& getenv, std::optional<pid_t> make_process) {
     return {Reason::kRemoved, seen + ", but MAKEFLAGS is not set: something in between removes it"};
   }
   const auto jobs = parse_jobs(makeflags);
+  if (!jobs && make_process && was_given_jobs(*make_process)) {
+    return {Reason::kRemoved, "make (process " + std::to_string(*make_process) +
+                                  ") was given -j, but MAKEFLAGS does not have it: something in "
+                                  "between removes it"};
+  }
   if (!jobs) return {Reason::kOneJob, "make runs without -jN, one job at a time"};
   if (*jobs == 1) return {Reason::kOneJob, "make runs with -j1, one job at a time"};
   if (*jobs == 0) {

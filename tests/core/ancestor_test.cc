@@ -17,7 +17,7 @@ bool parent_is_the_nearest_make(const char* make_variable) {
 }
 
 TEST(NearestMake, ByTheNamesOfMake) {
-  for (const char* name : {"make", "gmake", "gnumake"}) {
+  for (const char* name : {"make", "gmake", "gnumake", "remake", "make-3.81", "gmake4"}) {
     EXPECT_EQ(below_a_process_named(name, [] { return parent_is_the_nearest_make(nullptr); }), 1)
         << name;
   }
@@ -27,12 +27,12 @@ TEST(NearestMake, ByTheVariableMake) {
   const auto found = [](const char* name, const char* variable) {
     return below_a_process_named(name, [=] { return parent_is_the_nearest_make(variable); });
   };
-  EXPECT_EQ(found("remake", "remake"), 1);
-  EXPECT_EQ(found("remake", "/opt/bin/remake"), 1);
-  EXPECT_EQ(found("make", "/opt/bin/remake"), 1);
-  EXPECT_EQ(found("remake", nullptr), 0);
-  EXPECT_EQ(found("remake", ""), 0);
-  EXPECT_EQ(found("remake", "/opt/bin/"), 0);
+  EXPECT_EQ(found("mymake", "mymake"), 1);
+  EXPECT_EQ(found("mymake", "/opt/bin/mymake"), 1);
+  EXPECT_EQ(found("make", "/opt/bin/mymake"), 1);
+  EXPECT_EQ(found("mymake", nullptr), 0);
+  EXPECT_EQ(found("mymake", ""), 0);
+  EXPECT_EQ(found("mymake", "/opt/bin/"), 0);
   EXPECT_EQ(found("a-make-with-a-long-name", "/opt/a-make-with-a-long-name"), 1)
       << "the kernel keeps 15 characters of a name";
 }

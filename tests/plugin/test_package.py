@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -55,6 +56,28 @@ def test_command_line() -> None:
         wrong = subprocess.run([*command, "nonsense"], capture_output=True, text=True, check=False)
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("jobslots: there is no command nonsense\nusage: jobslots")
+
+
+def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
+    package = tmp_path / "pytest_xdist_gnumake"
+    shutil.copytree(EXECUTABLE.parents[1], package)
+    (package / "bin" / "jobslots").chmod(0o600)
+    command = [sys.executable, "-m", "pytest_xdist_gnumake", "doctor"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert said.stderr == (
+        f"jobslots: {package}/bin/jobslots cannot be started (Permission denied);"
+        " cure: reinstall pytest-xdist-gnumake\n"
+    )
+
+
+def test_the_broker_is_not_started_by_hand() -> None:
+    command = [str(EXECUTABLE), "broker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()  # It does not wait for what is typed.
+    assert process.returncode == 2
+    assert said == b"jobslots broker: started by the pytest plugin, not by hand\n"
 
 
 def test_the_demo_runs_the_makefile_of_the_readme() -> None:
