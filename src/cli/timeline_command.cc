@@ -3,10 +3,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <new>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
@@ -24,7 +27,8 @@ constexpr const char* kHelp =
     "\n"
     "Draws what ran when, from the traces of one run of make: those of pytest "
     "--jobslots-trace=FILE,\n"
-    "and any other in Chrome's trace-event format whose times are of CLOCK_MONOTONIC.\n"
+    "and any other in Chrome's trace-event format whose times are of CLOCK_MONOTONIC. Prints the\n"
+    "name of the picture.\n"
     "\n"
     "  -o, --output FILE  a page (.html) or a picture (.svg); timeline.html where none is given\n"
     "\n"
@@ -40,8 +44,11 @@ Options parsed(Arguments arguments) {
   bool only_names = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
+    constexpr std::string_view kOutput = "--output=";
     if (!only_names && word == "--") {
       only_names = true;
+    } else if (!only_names && word.starts_with(kOutput)) {
+      options.output = word.substr(kOutput.size());
     } else if (!only_names && (word == "-o" || word == "--output")) {
       if (++i == arguments.size()) throw UsageError(word + " needs the name of a file\n" + kUsage);
       options.output = arguments[i];
@@ -108,6 +115,22 @@ void read(timeline::TraceReader& reader, const std::string& path) {
   }
 }
 
+/// The traces without those that name a file once more: their tests would count twice.
+std::vector<std::string> without_repetitions(const std::vector<std::string>& traces) {
+  std::vector<std::string> once;
+  std::set<std::filesystem::path> files;
+  for (const std::string& trace : traces) {
+    std::error_code error;
+    const auto file = std::filesystem::canonical(trace, error);
+    if (error || files.insert(file).second) {
+      once.push_back(trace);
+    } else {
+      note(trace, "is given more than once; the picture has it once");
+    }
+  }
+  return once;
+}
+
 void write(const std::string& path, const std::string& text) {
   errno = 0;
   std::ofstream file(path, std::ios::binary);
@@ -126,11 +149,12 @@ int timeline_command(Arguments arguments) {
   const Options options = parsed(arguments);
   try {
     timeline::TraceReader reader;
-    for (const std::string& path : options.traces) read(reader, path);
+    for (const std::string& path : without_repetitions(options.traces)) read(reader, path);
     const timeline::Run run = reader.finish();
     if (run.sessions.empty()) throw std::runtime_error("nothing to draw: no trace has a span");
     write(options.output,
           options.output.ends_with(".svg") ? timeline::svg(run) : timeline::html(run));
+    std::puts(options.output.c_str());
   } catch (const std::bad_alloc&) {
     std::fputs("jobslots timeline: there is not enough memory for these traces\n", stderr);
     return EXIT_FAILURE;

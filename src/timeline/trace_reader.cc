@@ -59,8 +59,9 @@ std::optional<Span> span_of(const json& event) {
   const auto duration = time_of(event, "dur");
   if (!begin || !duration || *duration < 0) return std::nullopt;
   Span span;
-  span.begin = std::llround(*begin);
-  span.end = std::llround(*begin + *duration);
+  // Inwards, as the sum is not exact: who takes over a slot must not begin before the other's end.
+  span.begin = static_cast<Microseconds>(std::ceil(*begin));
+  span.end = std::max(span.begin, static_cast<Microseconds>(std::floor(*begin + *duration)));
   span.kind = kind_of(text_of(event, "cat"));
   span.name = text_of(event, "name");
   if (const json* const arguments = member(event, "args")) {

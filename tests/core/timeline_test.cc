@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -46,13 +47,31 @@ Run run_of(const std::string& trace) {
   return reader.finish();
 }
 
+/// A double holds such a time to two nanoseconds, and the sum of two not even so.
+TEST(TraceReader, AHandOverIsNoneTooManyOnAMachineThatRunsForMonths) {
+  std::string trace = "[";
+  std::int64_t at = 34'560'000'000'000'123;  // 400 days, in nanoseconds.
+  for (int i = 0; i < 4000; ++i) {
+    const std::int64_t duration = 1'000'000 + i * 37;
+    const auto microseconds = [](std::int64_t time) {
+      std::string digits = std::to_string(time);
+      return digits.insert(digits.size() - 3, ".");
+    };
+    trace += (i == 0 ? "" : ",") +
+             joined({R"({"ph":"X","pid":1,"tid":)", std::to_string(i % 2 + 1), R"(,"ts":)",
+                     microseconds(at), R"(,"dur":)", microseconds(duration), "}"});
+    at += duration;
+  }
+  EXPECT_EQ(std::ranges::max(slots_in_use(run_of(trace + "]")), {}, &Step::in_use).in_use, 1U);
+}
+
 TEST(TraceReader, ReadsSessionsLanesAndSpans) {
   TraceReader reader;
   const Reading reading = reader.read(trace_of(
       {kSession + R"(,{"name":"thread_name","ph":"M","pid":1,"tid":7,"args":{"name":"gw10"}},)" +
            R"({"name":"thread_name","ph":"M","pid":1,"tid":8,"args":{"name":"gw9"}},)" +
            R"({"name":"job slots held","ph":"C","pid":1,"ts":1,"args":{"held":1}},)" +
-           span(7, 1000.4, 10, R"(,"cat":"waiting","name":"waiting")"),
+           span(7, 999.6, 10, R"(,"cat":"waiting","name":"waiting")"),
        span(8, 1005, 10.2, R"(,"cat":"test","name":"a.py::b","args":{"outcome":"failed"})")}));
   EXPECT_TRUE(reading.complete);
   EXPECT_EQ(reading.spans, 2U);
@@ -265,8 +284,9 @@ class TimelineCommand : public testing::Test {
 TEST_F(TimelineCommand, DrawsAPageAndAPicture) {
   const std::string trace = file("a.json", trace_of({kSession, span(1, 0, 9)}));
   for (const char* name : {"out.html", "out.svg"}) {
-    EXPECT_EQ(timeline(trace + " -o " + path(name)), 0);
-    EXPECT_EQ(said_, "");
+    const char* const option = std::string_view(name) == "out.svg" ? " --output=" : " -o ";
+    EXPECT_EQ(timeline(trace + option + path(name)), 0);
+    EXPECT_EQ(said_, path(name) + "\n");
     std::ifstream written(path(name));
     const std::string text(std::istreambuf_iterator<char>(written), {});
     EXPECT_THAT(text, HasSubstr("make -j4, 1 session"));
@@ -277,6 +297,17 @@ TEST_F(TimelineCommand, SaysThatATraceIsCutOff) {
   const std::string trace = file("a.json", joined({"[", span(1, 0, 9), ",{\"ph\":"}));
   EXPECT_EQ(timeline(trace + " -o " + path("out.html")), 0);
   EXPECT_THAT(said_, HasSubstr("a.json\" is cut off or damaged at byte"));
+}
+
+TEST_F(TimelineCommand, ATraceGivenTwiceCountsOnce) {
+  const std::string trace = file("a.json", trace_of({kSession, span(1, 0, 9)}));
+  std::filesystem::create_symlink(trace, path("link.json"));
+  const std::string link = path("link.json");
+  EXPECT_EQ(timeline(trace + " " + link + " -o " + path("out.html")), 0);
+  EXPECT_THAT(said_, HasSubstr("link.json\" is given more than once"));
+  std::ifstream written(path("out.html"));
+  const std::string text(std::istreambuf_iterator<char>(written), {});
+  EXPECT_THAT(text, HasSubstr("make -j4, 1 session"));
 }
 
 TEST_F(TimelineCommand, NamesWhatIsWrongAndFails) {
