@@ -35,6 +35,10 @@ $(VENV)/ready: tools/setup tools/requirements.txt
 	tools/setup
 	touch $@
 
+$(VENV)/ready-for-tests: $(VENV)/ready
+	tools/setup tests
+	touch $@
+
 # The wheel as a user gets it, installed as a user installs it.
 $(VENV)/installed: $(VENV)/ready $(PACKAGE_SOURCES)
 	rm -rf build/dist
@@ -57,14 +61,14 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff check -q --fix
 	$(VENV)/bin/ruff format -q
 
-cpp: $(VENV)/ready
+cpp: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON >/dev/null
 	$(VENV)/bin/cmake --build build/cpp
 	$(VENV)/bin/ctest --test-dir build/cpp --output-on-failure
 
 # With clang, as UndefinedBehaviorSanitizer of gcc does not write its reports to a file where
 # AddressSanitizer is there too; and it compiles these in half the time.
-cpp-sanitized: $(VENV)/ready
+cpp-sanitized: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/sanitized -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DJOBSLOTS_SANITIZERS=address,undefined -DCMAKE_CXX_COMPILER=clang++ \
 	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 >/dev/null
@@ -72,7 +76,7 @@ cpp-sanitized: $(VENV)/ready
 	$(VENV)/bin/ctest --test-dir build/sanitized --output-on-failure
 
 # What the fuzzers find is kept in build/fuzz; an input worth keeping goes to tests/fuzz/corpus.
-fuzz: $(VENV)/ready
+fuzz: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
 	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g1 -D_GLIBCXX_ASSERTIONS' >/dev/null
@@ -129,7 +133,7 @@ MINUTES ?= 10
 soak: $(VENV)/installed
 	$(PYTHON) tests/make/chaos.py --minutes $(MINUTES)
 
-bench: $(VENV)/installed
+bench: $(VENV)/installed $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/bench -DJOBSLOTS_BUILD_BENCHMARKS=ON >/dev/null
 	$(VENV)/bin/cmake --build build/bench
 	$(PYTHON) bench/run.py
