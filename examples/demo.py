@@ -104,10 +104,7 @@ def run_make(run: Run, make: str, jobs: int, folder: Path) -> Outcome:
     }
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        # The shop does not use hypothesis: it is here for the tests of this project, and its plugin
-        # would import all of it at the end of each worker.
-        "PYTEST_ADDOPTS": "-p recording.pytest_plugin -p no:hypothesispytest"
-        f" --jobslots-trace={shlex.quote(str(trace))}",
+        "PYTEST_ADDOPTS": f"-p recording.pytest_plugin --jobslots-trace={shlex.quote(str(trace))}",
         "PYTHONPATH": str(EXAMPLES),
         "TMPDIR": str(temporary),
         LOG_VARIABLE: str(log),
@@ -148,7 +145,7 @@ def report(outcome: Outcome, jobs: int, pictures: list[Path]) -> None:
     average = average_at_once(spans, outcome.begin, outcome.end)
     print(f"slots                {jobs}")
     print(f"most things at once  {most_at_once(spans)}")
-    print(f"average in use       {average:.2f}")
+    print(f"average in use       {average:.2f} (from the begin of make to its end)")
     print(f"tests                {count_tests(spans)}")
     print(f"wall time            {(outcome.end - outcome.begin) / 1e9:.1f} s")
     print(f"make's exit status   {outcome.status}")
