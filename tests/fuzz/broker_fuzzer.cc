@@ -267,6 +267,8 @@ void World::play(std::size_t number, char verb, std::string_view text) {
       break;
     case '-':
       client.socket.reset();
+      // All that the broker sees of a controller's death then.
+      if (is_controller && !client.has_pidfd()) leave(client);
       if (!client.has_pidfd()) client.grants = 0;
       break;
     case 'x':
