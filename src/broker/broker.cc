@@ -303,7 +303,8 @@ void Broker::handle(Ledger::ClientId id, const std::string& message) {
 void Broker::greet(Ledger::ClientId id, const std::string& name) {
   Worker& worker = workers_.at(id);
   // A test may have closed the worker's socket, and the worker connects again: one process, one
-  // client. What its lost connection held is free from here on.
+  // client. What its lost connection held is free from here on. (All processes of other pid
+  // namespaces have the number 0 here.)
   std::vector<Ledger::ClientId> earlier;
   for (const auto& [other_id, other] : workers_) {
     if (other_id != id && other.greeted && other.peer.pid() == worker.peer.pid() &&

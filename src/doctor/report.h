@@ -29,10 +29,11 @@ std::string text_report(const Diagnosis& diagnosis);
 ///     kind          "fifo", "pipe" or "device" (a path, not known to be a device: "fifo")
 ///     path          of the fifo or device
 ///     descriptors   of the pipe: [R, W], make's numbers
-///     withheld      whether make says that it kept the pipe's descriptors from this recipe (4.4
-///     does) reached       "path", "inherited" (descriptors) or "make" (its descriptors, through
-///     /proc) job_slots     N of -jN tokens_free   the tokens that could be taken now; at most N -
-///     1 make_above    the nearest ancestor process that is a make: {"process", "path", "version"}
+///     withheld      whether make says that this recipe has no descriptors of the pipe, as 4.4 does
+///     reached       "path", "inherited" (descriptors) or "make" (its descriptors, through /proc)
+///     job_slots     N of -jN
+///     tokens_free   the tokens that could be taken now; at most N - 1
+///     make_above    the nearest ancestor process that is a make: {"process", "path", "version"}
 ///     make_on_path  what a shell would run for make: {"path", "version"}
 std::string json_report(const Diagnosis& diagnosis);
 
