@@ -137,6 +137,11 @@ def test_multiprocessing(method):
 def test_variable(variable):
     os.environ[variable] = "/nowhere"
 
+def test_no_environment():
+    log = os.environ["SCENARIO_LOG"]  # The scenario's tests need it.
+    os.environ.clear()
+    os.environ["SCENARIO_LOG"] = log
+
 def test_folder(tmp_path):
     os.chdir(tmp_path)
     tmp_path.rmdir()
@@ -152,6 +157,6 @@ def test_few_descriptors():
     scenario.makefile(FIFO, a="neighbour 0.5", b="pytest -q -n3 suite")
     outcome = scenario.make(FIFO, 3)
     assert outcome.status == 0, outcome.output
-    assert "38 passed" in outcome.output
+    assert "39 passed" in outcome.output
     assert "without job slots" not in outcome.output
     assert outcome.most <= 3
