@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .broker import EXECUTABLE
+from .broker import EXECUTABLE, cannot_be_started
 
 
 def main() -> None:
@@ -12,10 +12,7 @@ def main() -> None:
     try:
         os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])
     except OSError as error:
-        sys.exit(
-            f"jobslots: {EXECUTABLE} cannot be started ({error.strerror});"
-            " cure: reinstall pytest-xdist-gnumake"
-        )
+        sys.exit(f"jobslots: {cannot_be_started(error)}")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,13 @@ def environment_speaks_of_jobserver() -> bool:
     return any("--jobserver-" in os.environ.get(name, "") for name in variables)
 
 
+def cannot_be_started(error: OSError) -> str:
+    """What is wrong with the program that the package has, and the cure."""
+    return (
+        f"{EXECUTABLE} cannot be started ({error.strerror}); cure: reinstall pytest-xdist-gnumake"
+    )
+
+
 class Broker:
     """A running ``jobslots broker``, owned by the controller of one pytest session."""
 
@@ -114,10 +121,7 @@ class Broker:
             )
         except OSError as error:
             ours.close()
-            return Unavailable(
-                f"{EXECUTABLE} cannot be started ({error.strerror});"
-                " cure: reinstall pytest-xdist-gnumake"
-            )
+            return Unavailable(cannot_be_started(error))
         finally:
             theirs.close()
         try:

@@ -92,12 +92,12 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self) -> None:
         verbose = self._config.option.verbose
-        broker = self._broker
-        sums = broker.sums() if isinstance(broker, Broker) else None
-        if isinstance(broker, Broker) and sums and sums.workers and verbose >= 0:
+        broker = self._broker if isinstance(self._broker, Broker) else None
+        sums = broker.sums() if broker else None
+        if broker and sums and sums.workers and verbose >= 0:
             for line in closing_lines(sums, broker.job_slots, verbose > 0):
                 self._report(line)
-        if self._trace and isinstance(broker, Broker) and broker.untraced:
+        if self._trace and broker and broker.untraced:
             self._report(f"pytest-xdist-gnumake: {self._trace} ends early: {broker.untraced}")
         elif self._trace and verbose >= 0:
             self._report(f"pytest-xdist-gnumake: trace in {self._trace}")
