@@ -53,7 +53,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
-	for folder in python tests/plugin tests/make examples bench; do \
+	for folder in python tests/plugin tests/scenarios examples bench; do \
 	  $(VENV)/bin/mypy $$folder; done
 
 format: $(VENV)/ready
@@ -95,9 +95,9 @@ plugin: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n2 tests/plugin
 
 # Those with faults are run with a broker that looks for faults in itself: scenarios-sanitized.
-FAULTS := $(wildcard tests/make/test_faults_*.py)
+FAULTS := $(wildcard tests/scenarios/test_faults_*.py)
 scenarios: $(VENV)/installed
-	$(PYTHON) -m pytest -q -n3 tests/make --ignore tests/make/test_other_plugins.py \
+	$(PYTHON) -m pytest -q -n3 tests/scenarios --ignore tests/scenarios/test_other_plugins.py \
 	  $(addprefix --ignore ,$(FAULTS))
 
 # The broker with sanitizers, in a virtual environment of its own. Its standard error is not seen:
@@ -125,13 +125,13 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
-	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/make/test_start*.py; done
-	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/make/test_other_plugins.py
+	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/scenarios/test_start*.py; done
+	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/scenarios/test_other_plugins.py
 
 # The chaos run for longer: make soak MINUTES=60.
 MINUTES ?= 10
 soak: $(VENV)/installed
-	$(PYTHON) tests/make/chaos.py --minutes $(MINUTES)
+	$(PYTHON) tests/scenarios/chaos.py --minutes $(MINUTES)
 
 bench: $(VENV)/installed $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/bench -DJOBSLOTS_BUILD_BENCHMARKS=ON >/dev/null

@@ -2,8 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "jobslots/ledger.h"
 #include "jobslots/makeflags.h"
+#include "session/ledger.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-"""The scenarios of ``tests/make``, for benchmarks: a real make and real sessions."""
+"""The scenarios of ``tests/scenarios``, for benchmarks: a real make and real sessions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "make"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "scenarios"))
 
 from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
 from spans import Span

@@ -1,6 +1,6 @@
 """The controller's side of the broker: starts it, asks it, waits for its end.
 
-The messages are described in ``src/broker/protocol.h``.
+The messages are described in ``src/session/protocol.h``.
 """
 
 from __future__ import annotations

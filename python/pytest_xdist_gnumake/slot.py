@@ -1,6 +1,6 @@
 """A worker's job slot: what the broker gives and takes back.
 
-The messages are described in ``src/broker/protocol.h``.
+The messages are described in ``src/session/protocol.h``.
 """
 
 from __future__ import annotations

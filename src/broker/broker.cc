@@ -1,4 +1,4 @@
-#include "broker.h"
+#include "broker/broker.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -10,7 +10,7 @@
 #include <csignal>
 #include <vector>
 
-#include "protocol.h"
+#include "session/protocol.h"
 
 namespace jobslots {
 namespace {
@@ -159,7 +159,7 @@ void Broker::watch_listener() {
 void Broker::receive_from(Ledger::ClientId id) {
   const auto worker = workers_.find(id);
   if (worker == workers_.end() || !worker->second.peer.connected()) return;
-  const Peer::Received received = worker->second.peer.receive();
+  const Peer::Received received = worker->second.peer.receive(kMessageLimit);
   if (received.closed) {
     socket_closed(id);
   } else if (received.message) {
@@ -169,7 +169,7 @@ void Broker::receive_from(Ledger::ClientId id) {
 
 void Broker::receive_from_controller() {
   send_to_controller();
-  const Peer::Received received = controller_.receive();
+  const Peer::Received received = controller_.receive(kMessageLimit);
   if (received.message) handle_controller(*received.message);
   if (!received.closed) return;
   remove_watch(controller_.socket_fd());

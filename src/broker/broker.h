@@ -17,11 +17,11 @@
 #include <map>
 #include <string>
 
-#include "jobslots/ledger.h"
 #include "jobslots/token_source.h"
-#include "journal.h"
-#include "peer.h"
-#include "rendezvous.h"
+#include "session/journal.h"
+#include "session/ledger.h"
+#include "system/peer.h"
+#include "system/rendezvous.h"
 
 namespace jobslots {
 

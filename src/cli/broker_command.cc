@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "broker/broker.h"
-#include "broker/protocol.h"
-#include "commands.h"
+#include "cli/commands.h"
+#include "session/protocol.h"
 
 namespace jobslots {
 namespace {
@@ -62,7 +62,7 @@ bool said_hello(Peer& controller) {
   pollfd readable{controller.socket_fd(), POLLIN, 0};
   poll(&readable, 1, -1);
   const std::string hello = "hello " + std::to_string(kProtocolVersion) + " controller";
-  return controller.receive().message == hello;
+  return controller.receive(kMessageLimit).message == hello;
 }
 
 Result<Broker> open_broker(Result<TokenSource> tokens, Peer controller) {

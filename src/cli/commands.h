@@ -19,7 +19,7 @@ struct UsageError : std::runtime_error {
 inline constexpr int kUsageStatus = 2;
 
 /// `jobslots broker`: what the pytest plugin starts. Descriptor 0 is a connected SOCK_SEQPACKET
-/// socket whose other end the controller holds; see broker/protocol.h.
+/// socket whose other end the controller holds; see session/protocol.h.
 int broker_command(Arguments arguments);
 
 /// `jobslots doctor`: says what there is of a jobserver here and whether it can be used; see

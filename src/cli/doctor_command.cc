@@ -1,7 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "commands.h"
+#include "cli/commands.h"
 #include "doctor/diagnosis.h"
 #include "doctor/report.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "commands.h"
+#include "cli/commands.h"
 #include "jobslots/version.h"
 
 namespace {

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "commands.h"
+#include "cli/commands.h"
 #include "timeline/html.h"
 #include "timeline/svg.h"
 #include "timeline/trace_reader.h"

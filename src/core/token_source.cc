@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "ancestor.h"
+#include "system/processes.h"
 
 namespace jobslots {
 namespace {

@@ -1,6 +1,6 @@
 #include "jobslots/unavailable.h"
 
-#include "printable.h"
+#include "core/printable.h"
 
 namespace jobslots {
 

@@ -1,12 +1,12 @@
-#include "diagnosis.h"
+#include "doctor/diagnosis.h"
 
 #include <algorithm>
 #include <fstream>
 #include <iterator>
 
-#include "broker/rendezvous.h"
-#include "core/ancestor.h"
 #include "jobslots/token_source.h"
+#include "system/processes.h"
+#include "system/rendezvous.h"
 
 namespace jobslots {
 namespace {

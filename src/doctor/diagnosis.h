@@ -13,9 +13,9 @@
 #include <optional>
 #include <string>
 
+#include "doctor/make_program.h"
 #include "jobslots/makeflags.h"
 #include "jobslots/unavailable.h"
-#include "make_program.h"
 
 namespace jobslots {
 

@@ -1,4 +1,4 @@
-#include "make_program.h"
+#include "doctor/make_program.h"
 
 #include <fcntl.h>
 #include <poll.h>

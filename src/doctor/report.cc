@@ -1,4 +1,4 @@
-#include "report.h"
+#include "doctor/report.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "diagnosis.h"
+#include "doctor/diagnosis.h"
 
 namespace jobslots {
 

@@ -42,9 +42,9 @@
 #include <vector>
 
 #include "broker/broker.h"
-#include "broker/protocol.h"
 #include "check.h"
 #include "jobslots/server.h"
+#include "session/protocol.h"
 
 extern "C" {
 int __real_epoll_wait(int epoll, epoll_event* events, int size, int timeout);

@@ -1,4 +1,4 @@
-#include "core/ancestor.h"
+#include "system/processes.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "broker/trace.h"
+#include "session/trace.h"
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>

@@ -2,7 +2,7 @@
 
 As a program, for `make soak`:
 
-    python tests/make/chaos.py --rounds 300 | --minutes 60 [--seed S]
+    python tests/scenarios/chaos.py --rounds 300 | --minutes 60 [--seed S]
 
 All choices of a round follow from its seed; when things happen does not. A round finds fault with
 a token that is missing from the pool or too many in it, with more than N things at once, with what

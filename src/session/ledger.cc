@@ -1,4 +1,4 @@
-#include "jobslots/ledger.h"
+#include "session/ledger.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "broker/rendezvous.h"
+#include "system/rendezvous.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>

@@ -10,6 +10,6 @@ from chaos import run_round
 
 @pytest.mark.parametrize("seed", range(25))
 def test_round(tmp_path: Path, seed: int) -> None:
-    """Again and longer: python tests/make/chaos.py --rounds N --seed SEED."""
+    """Again and longer: python tests/scenarios/chaos.py --rounds N --seed SEED."""
     result = run_round(tmp_path, seed)
     assert not result.faults, f"{result}\n{result.output}"

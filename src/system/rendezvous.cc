@@ -1,4 +1,4 @@
-#include "rendezvous.h"
+#include "system/rendezvous.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>

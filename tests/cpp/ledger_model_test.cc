@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "jobslots/ledger.h"
+#include "session/ledger.h"
 
 namespace jobslots {
 namespace {

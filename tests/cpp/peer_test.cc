@@ -1,11 +1,11 @@
-#include "broker/peer.h"
+#include "system/peer.h"
 
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
 #include <csignal>
 
-#include "broker/protocol.h"
+#include "session/protocol.h"
 #include "support.h"
 
 namespace jobslots {
@@ -38,29 +38,29 @@ TEST_F(PeerTest, ItsCredentials) {
 }
 
 TEST_F(PeerTest, MessagesArriveOneByOne) {
-  EXPECT_FALSE(peer_.receive().message) << "none is there";
-  EXPECT_FALSE(peer_.receive().closed);
+  EXPECT_FALSE(peer_.receive(kMessageLimit).message) << "none is there";
+  EXPECT_FALSE(peer_.receive(kMessageLimit).closed);
   say(other_, "want");
   say(other_, "done");
-  EXPECT_EQ(peer_.receive().message, "want");
-  EXPECT_EQ(peer_.receive().message, "done");
-  EXPECT_FALSE(peer_.receive().message);
+  EXPECT_EQ(peer_.receive(kMessageLimit).message, "want");
+  EXPECT_EQ(peer_.receive(kMessageLimit).message, "done");
+  EXPECT_FALSE(peer_.receive(kMessageLimit).message);
 }
 
 TEST_F(PeerTest, AnOverlongMessageIsSeenAsSuch) {
   say(other_, std::string(kMessageLimit, 'x'));
   say(other_, std::string(kMessageLimit * 10, 'x'));
   say(other_, "next");
-  EXPECT_EQ(peer_.receive().message->size(), kMessageLimit);
-  EXPECT_GT(peer_.receive().message->size(), kMessageLimit);
-  EXPECT_EQ(peer_.receive().message, "next");
+  EXPECT_EQ(peer_.receive(kMessageLimit).message->size(), kMessageLimit);
+  EXPECT_GT(peer_.receive(kMessageLimit).message->size(), kMessageLimit);
+  EXPECT_EQ(peer_.receive(kMessageLimit).message, "next");
 }
 
 TEST_F(PeerTest, WhatWasSaidBeforeTheConnectionClosedStillArrives) {
   say(other_, "done");
   other_.reset();
-  EXPECT_EQ(peer_.receive().message, "done");
-  EXPECT_TRUE(peer_.receive().closed);
+  EXPECT_EQ(peer_.receive(kMessageLimit).message, "done");
+  EXPECT_TRUE(peer_.receive(kMessageLimit).closed);
 }
 
 TEST_F(PeerTest, SendingArrives) {
@@ -112,7 +112,7 @@ TEST(PeerOfAnotherProcess, ItLivesThoughTheSocketIsClosed) {
   FdPair sockets = remote.make_socketpair();
   Peer peer(std::move(sockets.first));
   sockets.second.reset();
-  EXPECT_TRUE(peer.receive().closed);
+  EXPECT_TRUE(peer.receive(kMessageLimit).closed);
   EXPECT_FALSE(can_hear(UniqueFd(dup(peer.life_fd()))));
 }
 

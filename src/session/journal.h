@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "jobslots/ledger.h"
-#include "trace.h"
+#include "session/ledger.h"
+#include "session/trace.h"
 
 namespace jobslots {
 

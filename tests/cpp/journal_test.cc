@@ -1,4 +1,4 @@
-#include "broker/journal.h"
+#include "session/journal.h"
 
 #include <gmock/gmock.h>
 

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "jobslots/ledger.h"
+#include "session/ledger.h"
 
 namespace jobslots::test {
 

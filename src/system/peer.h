@@ -32,7 +32,8 @@ class Peer {
     bool closed = false;  ///< End of file or an error: no message will come any more.
     std::optional<std::string> message;
   };
-  Received receive();
+  /// A packet of more than limit bytes comes as its first limit + 1 bytes.
+  Received receive(std::size_t limit);
 
   /// False where the peer does not take the message: it has gone, or lets its queue fill up.
   bool send(std::string_view message);

@@ -1,4 +1,4 @@
-#include "trace.h"
+#include "session/trace.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -1,14 +1,12 @@
-#include "peer.h"
+#include "system/peer.h"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-
-#include "protocol.h"
+#include <utility>
 
 namespace jobslots {
 namespace {
@@ -36,10 +34,13 @@ Peer::Peer(UniqueFd socket) : socket_(std::move(socket)) {
 
 bool Peer::same_user() const { return uid_ == geteuid(); }
 
-Peer::Received Peer::receive() {
-  std::array<char, kMessageLimit + 1> buffer{};
+Peer::Received Peer::receive(std::size_t limit) {
+  std::string buffer(limit + 1, '\0');
   const ssize_t size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (size > 0) return {false, std::string(buffer.data(), static_cast<std::size_t>(size))};
+  if (size > 0) {
+    buffer.resize(static_cast<std::size_t>(size));
+    return {false, std::move(buffer)};
+  }
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return {};
   return {true, std::nullopt};
 }

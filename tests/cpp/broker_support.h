@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "broker/protocol.h"
 #include "jobslots/server.h"
+#include "session/protocol.h"
 #include "support.h"
 
 namespace jobslots::test {

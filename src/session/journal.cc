@@ -1,4 +1,4 @@
-#include "journal.h"
+#include "session/journal.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "ancestor.h"
+#include "system/processes.h"
 
 #include <unistd.h>
 
