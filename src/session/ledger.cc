@@ -6,7 +6,7 @@
 namespace jobslots {
 
 Ledger::Actions Ledger::join(ClientId client) {
-  if (!clients_.try_emplace(client).second) return {Refuse{client, "joined already"}};
+  if (!add(client, State::kIdle)) return {Refuse{client, "joined already"}};
   return {};
 }
 
@@ -16,14 +16,13 @@ Ledger::Actions Ledger::join_as(ClientId client, ClientId started, Time now) {
   if (state_of(started) != State::kStarting) return gone(started, now);
   std::swap(clients_.at(client), clients_.at(started));
   clients_.erase(started);
+  --in_state(State::kIdle);
   if (uncovered_ == started) uncovered_ = client;
   return {};
 }
 
 Ledger::Actions Ledger::start(ClientId client) {
-  if (!clients_.try_emplace(client, Client{State::kToStart, std::nullopt}).second) {
-    return {Refuse{client, "is there already"}};
-  }
+  if (!add(client, State::kToStart)) return {Refuse{client, "is there already"}};
   to_start_.push_back(client);
   return {};
 }
@@ -31,12 +30,12 @@ Ledger::Actions Ledger::start(ClientId client) {
 Ledger::Actions Ledger::want(ClientId client, Time now) {
   Actions actions;
   if (state_of(client) == State::kStarting) {
-    clients_.at(client).state = State::kHolding;
+    set_state(clients_.at(client), State::kHolding);
     actions.emplace_back(Grant{client});
     return actions;
   }
   if (state_of(client) != State::kIdle) return {Refuse{client, "asked for a second job slot"}};
-  clients_.at(client).state = State::kWaiting;
+  set_state(clients_.at(client), State::kWaiting);
   waiting_.push_back(client);
   if (implicit_slot_free()) slot_freed(std::nullopt, now, actions);
   return actions;
@@ -65,9 +64,11 @@ Ledger::Actions Ledger::gone(ClientId client, Time now) {
       give_up_slot(client, now, actions);
       break;
     case State::kIdle:
-    case State::kUnknown:
       break;
+    case State::kUnknown:
+      return actions;
   }
+  --in_state(state_of(client));
   clients_.erase(client);
   return actions;
 }
@@ -77,7 +78,7 @@ Ledger::Actions Ledger::token_read(char token, Time now) {
   const bool too_soon = last_return_ && now - last_return_->when < kTooSoonForMake;
   const Token taken{token, too_soon ? last_return_->taken : now};
   last_return_.reset();
-  if (wants_to_start()) {
+  if (!to_start_.empty() && !someone_needs_a_token()) {
     begin_first_to_start(taken, actions);
   } else {
     slot_freed(taken, now, actions);
@@ -85,34 +86,41 @@ Ledger::Actions Ledger::token_read(char token, Time now) {
   return actions;
 }
 
-Ledger::Actions Ledger::start_on_implicit_slot() {
-  Actions actions;
-  if (implicit_slot_free() && wants_to_start()) {
-    implicit_slot_in_use_ = true;
-    begin_first_to_start(std::nullopt, actions);
-  }
-  return actions;
-}
-
 Ledger::Actions Ledger::implicit_slot_lost(Time) {
   if (!std::exchange(has_implicit_slot_, false) || !implicit_slot_in_use_) return {};
   for (const auto& [id, client] : clients_) {
-    if (has_slot(client) && !client.token) uncovered_ = id;
+    if (has_slot(client) && !has_token(client)) uncovered_ = id;
   }
   return {};
 }
 
-bool Ledger::wants_token(Time now) const { return someone_needs_a_token() && now >= pause_until_; }
-
-bool Ledger::may_start(std::size_t tokens_free, Time now) const {
-  const std::size_t free = tokens_free + (implicit_slot_free() ? 1 : 0);
-  return wants_to_start() && now >= pause_until_ && count(State::kIdle) < free;
+Ledger::Need Ledger::need(Time now) const {
+  const bool pausing = now < pause_until_;
+  const auto again = pausing ? std::optional(pause_until_) : std::nullopt;
+  if (someone_needs_a_token()) {
+    return {pausing ? Need::Of::kNothing : Need::Of::kAnyToken, again};
+  }
+  if (!to_start_.empty()) return {Need::Of::kSpareTokens, again};
+  return {};
 }
 
-std::optional<Ledger::Time> Ledger::next_deadline(Time now) const {
-  const bool somebody_pauses = someone_needs_a_token() || wants_to_start();
-  if (!somebody_pauses || now >= pause_until_) return std::nullopt;
-  return pause_until_;
+Ledger::Settled Ledger::settle(std::size_t tokens_free, Time now) {
+  Settled settled;
+  if (now < pause_until_) return settled;
+  if (someone_needs_a_token()) {
+    settled.to_take = std::min(tokens_free, waiting_.size() + (uncovered_ ? 1 : 0));
+    return settled;
+  }
+  const std::size_t free = tokens_free + (implicit_slot_free() ? 1 : 0);
+  const std::size_t spare = free - std::min(free, count(State::kIdle));
+  std::size_t to_begin = std::min(spare, to_start_.size());
+  if (to_begin > 0 && implicit_slot_free()) {
+    implicit_slot_in_use_ = true;
+    begin_first_to_start(std::nullopt, settled.actions);
+    --to_begin;
+  }
+  settled.to_take = to_begin;
+  return settled;
 }
 
 Ledger::State Ledger::state_of(ClientId client) const {
@@ -120,46 +128,65 @@ Ledger::State Ledger::state_of(ClientId client) const {
   return entry == clients_.end() ? State::kUnknown : entry->second.state;
 }
 
-std::size_t Ledger::count(State state) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      clients_, [state](const auto& entry) { return entry.second.state == state; }));
+std::string Ledger::tokens() const {
+  std::string bytes;
+  for (const auto& [id, client] : clients_) {
+    if (has_token(client)) bytes += client.slots.front()->byte;
+  }
+  return bytes;
 }
 
-std::size_t Ledger::tokens_held() const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      clients_, [](const auto& entry) { return entry.second.token.has_value(); }));
+/// False where there is one of this number.
+bool Ledger::add(ClientId client, State state) {
+  if (!clients_.try_emplace(client, Client{state, {}}).second) return false;
+  ++in_state(state);
+  return true;
 }
 
-void Ledger::grant_to_first_waiting(std::optional<Token> slot, Actions& actions) {
+void Ledger::set_state(Client& client, State state) {
+  --in_state(client.state);
+  ++in_state(state);
+  client.state = state;
+}
+
+void Ledger::give_slot(ClientId client, State state, Slot slot) {
+  Client& entry = clients_.at(client);
+  set_state(entry, state);
+  entry.slots.push_back(slot);
+}
+
+void Ledger::grant_to_first_waiting(Slot slot, Actions& actions) {
   const ClientId client = waiting_.front();
   waiting_.pop_front();
-  clients_.at(client) = Client{State::kHolding, slot};
+  give_slot(client, State::kHolding, slot);
   actions.emplace_back(Grant{client});
 }
 
-void Ledger::begin_first_to_start(std::optional<Token> slot, Actions& actions) {
+void Ledger::begin_first_to_start(Slot slot, Actions& actions) {
   const ClientId client = to_start_.front();
   to_start_.pop_front();
-  clients_.at(client) = Client{State::kStarting, slot};
+  give_slot(client, State::kStarting, slot);
   actions.emplace_back(Begin{client});
 }
 
 void Ledger::give_up_slot(ClientId client, Time now, Actions& actions) {
   Client& entry = clients_.at(client);
-  entry.state = State::kIdle;
-  slot_freed(std::exchange(entry.token, std::nullopt), now, actions);
+  set_state(entry, State::kIdle);
+  const Slot slot = entry.slots.front();
+  entry.slots.clear();
+  slot_freed(slot, now, actions);
 }
 
 /// A slot has become free here: by a client that is done, a token just read, or (no token) the
 /// implicit slot. Decides who has it next.
-void Ledger::slot_freed(std::optional<Token> slot, Time now, Actions& actions) {
+void Ledger::slot_freed(Slot slot, Time now, Actions& actions) {
   if (!slot) {
     implicit_slot_freed(now, actions);
     return;
   }
   const bool may_stay = now - slot->taken < kHandOverLimit;
   if (may_stay && uncovered_) {
-    clients_.at(*uncovered_).token = *slot;
+    clients_.at(*uncovered_).slots.front() = *slot;
     uncovered_.reset();
     return;
   }
@@ -180,12 +207,13 @@ void Ledger::implicit_slot_freed(Time now, Actions& actions) {
     grant_to_first_waiting(std::nullopt, actions);
     return;
   }
-  const auto token_holder = std::ranges::find_if(
-      clients_, [](const auto& entry) { return entry.second.token.has_value(); });
+  const auto token_holder =
+      std::ranges::find_if(clients_, [](const auto& entry) { return has_token(entry.second); });
   if (token_holder == clients_.end()) return;
   implicit_slot_in_use_ = true;
-  return_token(*token_holder->second.token, now, actions);
-  token_holder->second.token.reset();
+  Slot& slot = token_holder->second.slots.front();
+  return_token(*slot, now, actions);
+  slot.reset();
 }
 
 void Ledger::return_token(const Token& token, Time now, Actions& actions) {

@@ -30,12 +30,14 @@
 /// is what the caller says it is (any steady clock, never going back). The caller carries the
 /// actions out in order.
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -91,55 +93,74 @@ class Ledger {
   /// clients are ignored.
   Actions gone(ClientId client, Time now);
   /// A token was read from make. Tokens that nobody needs any more come straight back as actions.
-  /// Where nobody waits it is for the first client to be started: may_start() tells beforehand.
+  /// Where nobody waits it is for the first client to be started: settle() tells beforehand.
   Actions token_read(char token, Time now);
   /// The session's parent no longer accounts for it (the controller died): the implicit slot has
   /// gone back to make. A client that works on it goes on, and the next token is for it.
   Actions implicit_slot_lost(Time now);
-  /// Begins the next client to be started on the implicit slot, where that is free.
-  Actions start_on_implicit_slot();
 
-  /// Whether a token should be read from make now, for a client that waits.
-  bool wants_token(Time now) const;
-  /// Whether a client is to be started, and may be once tokens come free.
-  bool wants_to_start() const { return !to_start_.empty() && !someone_needs_a_token(); }
-  /// Whether one may be started now (rule 6), if so many tokens can be read from make.
-  bool may_start(std::size_t tokens_free, Time now) const;
-  bool implicit_slot_free() const { return has_implicit_slot_ && !implicit_slot_in_use_; }
-  /// When wants_token() or may_start() may become true without any event. Nothing where time
-  /// changes nothing.
-  std::optional<Time> next_deadline(Time now) const;
+  /// Of which use tokens are that lie in make's jobserver.
+  struct Need {
+    enum class Of {
+      kNothing,
+      kAnyToken,     ///< A client waits: each token is of use.
+      kSpareTokens,  ///< Clients are to be started: tokens are, where there are more than rule 6
+                     ///< leaves to others. A change of their number may be of use.
+    };
+    Of of = Of::kNothing;
+    std::optional<Time> again;  ///< When this changes without any event: settle() then.
+  };
+  Need need(Time now) const;
+
+  struct Settled {
+    Actions actions;          ///< Clients that begin on the implicit slot.
+    std::size_t to_take = 0;  ///< How many tokens to read from make now, each for token_read().
+  };
+  /// Uses what is free, where so many tokens lie in make's jobserver. To be asked after each event
+  /// and at need().again, as long as tokens can be read that are to be taken.
+  Settled settle(std::size_t tokens_free, Time now);
 
   State state_of(ClientId client) const;
   std::size_t clients() const { return clients_.size(); }
   std::size_t waiting() const { return waiting_.size(); }
   /// Clients that have a slot, those that are starting included.
   std::size_t holding() const { return count(State::kHolding) + count(State::kStarting); }
-  std::size_t tokens_held() const;
+  std::size_t tokens_held() const { return tokens().size(); }
+  /// Those that have not been returned: what make misses if the session ends at this moment.
+  std::string tokens() const;
 
  private:
   struct Token {
     char byte;
     Time taken;  ///< When it was read from make: hand-overs do not change it, see rule 5.
   };
+  /// A job slot that a client has: nothing means the implicit one.
+  using Slot = std::optional<Token>;
   struct Client {
     State state = State::kIdle;
-    std::optional<Token> token;  ///< While it has a slot: nothing means the implicit one.
+    std::vector<Slot> slots;  ///< Of one, while it has a slot.
   };
 
-  bool someone_needs_a_token() const { return !waiting_.empty() || uncovered_.has_value(); }
-  static bool has_slot(const Client& client) {
-    return client.state == State::kHolding || client.state == State::kStarting;
+  static bool has_slot(const Client& client) { return !client.slots.empty(); }
+  static bool has_token(const Client& client) {
+    return has_slot(client) && client.slots.front().has_value();
   }
-  std::size_t count(State state) const;
-  void grant_to_first_waiting(std::optional<Token> slot, Actions& actions);
-  void begin_first_to_start(std::optional<Token> slot, Actions& actions);
+  bool implicit_slot_free() const { return has_implicit_slot_ && !implicit_slot_in_use_; }
+  bool someone_needs_a_token() const { return !waiting_.empty() || uncovered_.has_value(); }
+  std::size_t& in_state(State state) { return in_state_[static_cast<std::size_t>(state)]; }
+  std::size_t count(State state) const { return in_state_[static_cast<std::size_t>(state)]; }
+  bool add(ClientId client, State state);
+  void set_state(Client& client, State state);
+  void give_slot(ClientId client, State state, Slot slot);
+  void grant_to_first_waiting(Slot slot, Actions& actions);
+  void begin_first_to_start(Slot slot, Actions& actions);
   void give_up_slot(ClientId client, Time now, Actions& actions);
-  void slot_freed(std::optional<Token> slot, Time now, Actions& actions);
+  void slot_freed(Slot slot, Time now, Actions& actions);
   void implicit_slot_freed(Time now, Actions& actions);
   void return_token(const Token& token, Time now, Actions& actions);
 
   std::map<ClientId, Client> clients_;
+  std::array<std::size_t, 6> in_state_{};  ///< How many clients are in each state.
   std::deque<ClientId> waiting_;
   std::deque<ClientId> to_start_;
   bool has_implicit_slot_ = true;

@@ -26,13 +26,13 @@ using test::kWelcome;
 using test::Prepare;
 using test::proc_value;
 using test::say;
-using test::Session;
 using test::TempDir;
+using test::TestSession;
 using test::Worker;
 using testing::StartsWith;
 
 TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
-  Session session(2);
+  TestSession session(2);
   for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}) {
     session.broker().signal(number);
   }
@@ -44,14 +44,14 @@ TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
 }
 
 TEST(BrokerAsAProcess, IsInASessionOfItsOwn) {
-  Session session(2);
+  TestSession session(2);
   EXPECT_EQ(getsid(session.broker().pid()), session.broker().pid());
   session.expect_end();
 }
 
 TEST(BrokerAsAProcess, KeepsNoInheritedDescriptorOpen) {
   FdPair pipe = test::make_pipe();
-  Session session(2, [&pipe] { fcntl(pipe.second.get(), F_SETFD, 0); });
+  TestSession session(2, [&pipe] { fcntl(pipe.second.get(), F_SETFD, 0); });
   pipe.second.reset();
   EXPECT_TRUE(test::wait_readable(pipe.first.get())) << "the end of the pipe's file";
   char byte = 0;
@@ -61,7 +61,7 @@ TEST(BrokerAsAProcess, KeepsNoInheritedDescriptorOpen) {
 }
 
 TEST(BrokerAsAProcess, KeepsNoFolderBusy) {
-  Session session(2);
+  TestSession session(2);
   std::string folder(16, '\0');
   const std::string link = "/proc/" + std::to_string(session.broker().pid()) + "/cwd";
   folder.resize(static_cast<std::size_t>(readlink(link.c_str(), folder.data(), folder.size())));
@@ -81,7 +81,7 @@ Prepare limit_descriptors(rlim_t soft, std::optional<rlim_t> hard = std::nullopt
 }
 
 TEST(BrokerWithFewDescriptors, AllowsItselfAsManyAsItMay) {
-  Session session(2, limit_descriptors(16));
+  TestSession session(2, limit_descriptors(16));
   std::istringstream limits(proc_value(session.broker(), "limits", "Max open files"));
   std::string soft;
   std::string hard;
@@ -95,7 +95,7 @@ TEST(BrokerWithFewDescriptors, AllowsItselfAsManyAsItMay) {
 }
 
 TEST(BrokerWithFewDescriptors, WorkersBeyondThemComeInWhenOthersLeave) {
-  Session session(2, limit_descriptors(14, 14));
+  TestSession session(2, limit_descriptors(14, 14));
   {
     std::deque<Worker> workers;
     for (int i = 0; i < 10; ++i) {

@@ -41,7 +41,7 @@ struct Event {
     kDone,
     kGone,
     kRead,
-    kBeginStarts,  ///< What the broker does before it waits for events: Broker::begin_starts().
+    kSettle,  ///< What the broker does after each event.
     kNeighbourTakes,
     kNeighbourReturns,
     kPass,
@@ -65,7 +65,7 @@ constexpr std::array<KindText, 12> kKinds{{{"join", 1},
                                            {"done", 1},
                                            {"gone", 1},
                                            {"read", 0},
-                                           {"begin-starts", 0},
+                                           {"settle", 0},
                                            {"neighbour-takes", 0},
                                            {"neighbour-returns", 0},
                                            {"pass", 1},
@@ -122,6 +122,7 @@ template <class LedgerUnderTest>
 class Model {
  public:
   using Violation = const char*;
+  using Need = Ledger::Need;
 
   Model() {
     for (char token = 'a'; token < 'a' + kTokens; ++token) make_.push_back(token);
@@ -148,13 +149,15 @@ class Model {
     if (choice < 220) return {Kind::kPass, random.below(2) == 0 ? 100'000U : 1000U};
     if (choice < 250) return {Kind::kNeighbourTakes};
     if (choice < 280) return {Kind::kNeighbourReturns};
-    if (choice < 550 && !make_.empty() && ledger_.wants_token(now_)) return {Kind::kRead};
-    if (choice < 450 && !to_start_.empty()) return {Kind::kBeginStarts};
+    if (choice < 550 && !make_.empty() && ledger_.need(now_).of == Need::Of::kAnyToken) {
+      return {Kind::kRead};
+    }
+    if (choice < 450 && (!to_start_.empty() || needed())) return {Kind::kSettle};
     switch (clients_[client].state) {
       case Ledger::State::kUnknown:
         return choose_for_unknown(client, random);
       case Ledger::State::kToStart:
-        return {Kind::kBeginStarts};
+        return {Kind::kSettle};
       case Ledger::State::kIdle:
       case Ledger::State::kStarting:
         return {Kind::kWant, client};
@@ -183,8 +186,8 @@ class Model {
         return left(event.value, Ledger::State::kUnknown, ledger_.gone(event.value, now_));
       case Kind::kRead:
         return read();
-      case Kind::kBeginStarts:
-        return begin_starts();
+      case Kind::kSettle:
+        return settle();
       case Kind::kNeighbourTakes:
         if (!make_.empty()) move_first(make_, neighbours_);
         return check();
@@ -234,10 +237,12 @@ class Model {
   bool needed() const { return !waiting_.empty() || uncovered_; }
   /// Rule 6.
   bool may_start(std::size_t tokens_free) const {
-    const auto idle = static_cast<std::size_t>(std::ranges::count_if(
-        clients_, [](const Client& client) { return client.state == Ledger::State::kIdle; }));
     return !to_start_.empty() && !needed() && now_ >= pause_until_ &&
-           idle < tokens_free + (implicit_slot_free() ? 1 : 0);
+           idle() < tokens_free + (implicit_slot_free() ? 1 : 0);
+  }
+  std::size_t idle() const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        clients_, [](const Client& client) { return client.state == Ledger::State::kIdle; }));
   }
 
   Violation join(unsigned id) {
@@ -337,29 +342,73 @@ class Model {
     last_return_ = Return{now_, token.read};
   }
 
-  /// As the broker does it, trusting what the ledger says.
-  Violation begin_starts() {
-    while (ledger_.wants_to_start() && ledger_.may_start(make_.size(), now_)) {
-      if (!may_start(make_.size()))
-        return "a start within the courtesy pause, or on a slot that an idle client may want";
-      Ledger::Actions actions;
-      std::optional<Token> slot;
-      if (ledger_.implicit_slot_free()) {
-        actions = ledger_.start_on_implicit_slot();
+  /// As the broker does it: reads the tokens that the ledger asks for, until it asks for none.
+  Violation settle() {
+    for (;;) {
+      const Plan plan = plan_for(make_.size());
+      const auto settled = ledger_.settle(make_.size(), now_);
+      if (const Violation violation = differs(plan, settled)) return violation;
+      if (plan.begins_on_implicit_slot) {
         implicit_slot_in_use_ = true;
-      } else {
-        slot = take();
-        actions = ledger_.token_read(slot->byte, now_);
+        begun(std::nullopt);
       }
-      const auto* begin =
-          actions.size() == 1 ? std::get_if<Ledger::Begin>(&actions.front()) : nullptr;
-      if (begin == nullptr) return "nobody is started though one may be";
-      if (begin->client != to_start_.front()) return "starts begin in their order";
-      clients_[to_start_.front()] = {Ledger::State::kStarting, slot};
-      to_start_.pop_front();
       if (const Violation violation = check()) return violation;
+      if (settled.to_take == 0) break;
+      for (std::size_t i = 0; i < settled.to_take; ++i) {
+        if (const Violation violation = needed() ? read() : begin_on_token()) return violation;
+      }
     }
-    return may_start(make_.size()) ? "a start is pending though it may begin" : check();
+    if (now_ < pause_until_) return nullptr;
+    if (needed() && !make_.empty()) return "a token is left though a client needs it";
+    return may_start(make_.size()) ? "a start is pending though it may begin" : nullptr;
+  }
+
+  Violation begin_on_token() {
+    const Token token = take();
+    const auto actions = ledger_.token_read(token.byte, now_);
+    const auto* begin =
+        actions.size() == 1 ? std::get_if<Ledger::Begin>(&actions.front()) : nullptr;
+    if (begin == nullptr) return "nobody is started though one may be";
+    if (begin->client != to_start_.front()) return "starts begin in their order";
+    begun(token);
+    return check();
+  }
+
+  void begun(std::optional<Token> slot) {
+    clients_[to_start_.front()] = {Ledger::State::kStarting, slot};
+    to_start_.pop_front();
+  }
+
+  /// What is to be done by the rules where so many tokens lie there.
+  struct Plan {
+    bool begins_on_implicit_slot = false;
+    std::size_t to_take = 0;
+  };
+  Plan plan_for(std::size_t tokens_free) const {
+    if (now_ < pause_until_) return {};
+    if (needed()) return {false, std::min(tokens_free, waiting_.size() + (uncovered_ ? 1 : 0))};
+    if (!may_start(tokens_free)) return {};
+    const auto spare = tokens_free + (implicit_slot_free() ? 1 : 0) - idle();
+    const std::size_t begins = std::min(spare, to_start_.size());
+    return {implicit_slot_free(), begins - (implicit_slot_free() ? 1 : 0)};
+  }
+
+  Violation differs(const Plan& plan, const Ledger::Settled& settled) const {
+    if (settled.actions.size() > (plan.begins_on_implicit_slot ? 1U : 0U) ||
+        settled.to_take > plan.to_take) {
+      return needed() ? "a token is taken that nobody needs"
+                      : "a start within the courtesy pause, or on a slot that an idle client may "
+                        "want";
+    }
+    if (settled.to_take < plan.to_take) {
+      return needed() ? "a token is left though a client needs it"
+                      : "a start is kept from a slot that nobody needs";
+    }
+    if (!plan.begins_on_implicit_slot) return nullptr;
+    if (settled.actions.empty()) return "a start is kept from a slot that nobody needs";
+    const auto* begin = std::get_if<Ledger::Begin>(&settled.actions.front());
+    if (begin == nullptr) return "nobody is started though one may be";
+    return begin->client == to_start_.front() ? nullptr : "starts begin in their order";
   }
 
   Violation lose_implicit_slot() {
@@ -462,23 +511,24 @@ class Model {
     } else if (not_on_tokens != (uncovered_ ? 1U : 0U)) {
       return "a client works on the implicit slot that is lost";
     }
-    if (ledger_.wants_token(now_) != (needed() && now_ >= pause_until_)) {
+    const Need need = ledger_.need(now_);
+    const bool pausing = now_ < pause_until_;
+    if ((need.of == Need::Of::kAnyToken) != (needed() && !pausing)) {
       return needed() ? "a token is wanted after the courtesy pause, not within it"
                       : "a token is wanted though nobody needs it";
     }
-    if (ledger_.implicit_slot_free() != implicit_slot_free()) return "the implicit slot is free";
-    if (ledger_.wants_to_start() != (!to_start_.empty() && !needed())) {
+    if ((need.of == Need::Of::kSpareTokens) != (!to_start_.empty() && !needed())) {
       return "starts come after those who wait";
     }
-    for (std::size_t tokens_free = 0; tokens_free <= make_.size(); ++tokens_free) {
-      if (ledger_.may_start(tokens_free, now_) == may_start(tokens_free)) continue;
-      return may_start(tokens_free)
-                 ? "a start is kept from a slot that nobody needs"
-                 : "a start within the courtesy pause, or on a slot that an idle client may want";
-    }
-    const bool later = (needed() || !to_start_.empty()) && now_ < pause_until_;
-    if (ledger_.next_deadline(now_) != (later ? std::optional(pause_until_) : std::nullopt)) {
+    const bool later = (needed() || !to_start_.empty()) && pausing;
+    if (need.again != (later ? std::optional(pause_until_) : std::nullopt)) {
       return "the deadline is the end of the courtesy pause";
+    }
+    for (std::size_t tokens_free = 0; tokens_free <= make_.size(); ++tokens_free) {
+      LedgerUnderTest trial = ledger_;
+      const auto settled = trial.settle(tokens_free, now_);
+      if (const Violation violation = differs(plan_for(tokens_free), settled)) return violation;
+      if (need.of == Need::Of::kNothing) break;
     }
     return nullptr;
   }
@@ -622,7 +672,7 @@ struct KnowsNoCourtesy : Ledger {
 };
 
 struct PausesTooShort : Ledger {
-  bool wants_token(Time now) const { return Ledger::wants_token(now + kCourtesyPause / 10); }
+  Need need(Time now) const { return Ledger::need(now + kCourtesyPause / 10); }
 };
 
 struct ForgetsTheDead : Ledger {
@@ -633,16 +683,17 @@ struct ForgetsTheDead : Ledger {
   }
 };
 
+/// Counts a token more than there are.
 struct StartsThoughAnIdleClientNeedsTheSlot : Ledger {
-  bool may_start(std::size_t tokens_free, Time now) const {
-    const bool free = tokens_free > 0 || implicit_slot_free();
-    return wants_to_start() && free && !next_deadline(now);
+  Settled settle(std::size_t tokens_free, Time now) {
+    return Ledger::settle(need(now).of == Need::Of::kSpareTokens ? tokens_free + 1 : tokens_free,
+                          now);
   }
 };
 
 struct StartsInTheCourtesyPause : Ledger {
-  bool may_start(std::size_t tokens_free, Time now) const {
-    return Ledger::may_start(tokens_free, now + kCourtesyPause);
+  Settled settle(std::size_t tokens_free, Time now) {
+    return Ledger::settle(tokens_free, now + kCourtesyPause);
   }
 };
 

@@ -1,5 +1,3 @@
-#include "system/peer.h"
-
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -7,6 +5,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <utility>
+
+#include "system/peer.h"
 
 namespace jobslots {
 namespace {
