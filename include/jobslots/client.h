@@ -10,8 +10,10 @@
 ///
 /// The first slot is the implicit one, which this process owns; further ones are tokens from make.
 /// A process that dies with a token takes it along: keep what may crash in other processes. Not for
-/// use by several threads at once. The client must outlive its slots.
+/// use by several threads at once. Client and slots may be moved, and destroyed in any order: the
+/// jobserver stays open as long as one of them is there.
 
+#include <memory>
 #include <optional>
 
 #include "jobslots/token_source.h"
@@ -24,7 +26,7 @@ class Client;
 /// back exactly once.
 class Slot {
  public:
-  Slot(Slot&& other) noexcept;
+  Slot(Slot&& other) noexcept = default;
   Slot& operator=(Slot&& other) noexcept;
   ~Slot();
 
@@ -33,10 +35,12 @@ class Slot {
 
  private:
   friend class Client;
-  Slot(Client* client, std::optional<char> token) : client_(client), token_(token) {}
+  struct Jobserver;
+  Slot(std::shared_ptr<Jobserver> jobserver, std::optional<char> token)
+      : jobserver_(std::move(jobserver)), token_(token) {}
   void give_back();
 
-  Client* client_;  ///< Null once moved from.
+  std::shared_ptr<Jobserver> jobserver_;  ///< Null once moved from or given back.
   std::optional<char> token_;
 };
 
@@ -44,7 +48,12 @@ class Client {
  public:
   /// The jobserver that the environment names, or why there is none.
   static Result<Client> from_environment();
-  explicit Client(TokenSource tokens) : tokens_(std::move(tokens)) {}
+  explicit Client(TokenSource tokens);
+
+  Client(Client&& other) noexcept = default;
+  /// The slots that this client has handed out so far stay what they are.
+  Client& operator=(Client&& other) noexcept = default;
+  ~Client() = default;
 
   /// A slot, or nothing where none is free now.
   std::optional<Slot> try_acquire();
@@ -53,11 +62,9 @@ class Client {
   std::optional<Slot> acquire();
 
  private:
-  friend class Slot;
-  void give_back(std::optional<char> token);
-
-  TokenSource tokens_;
-  bool implicit_in_use_ = false;
+  /// What the client and its slots share, and what does not move. Null once moved from: such a
+  /// client has no slots.
+  std::shared_ptr<Slot::Jobserver> jobserver_;
 };
 
 }  // namespace jobslots

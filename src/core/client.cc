@@ -6,13 +6,17 @@
 
 namespace jobslots {
 
-Slot::Slot(Slot&& other) noexcept
-    : client_(std::exchange(other.client_, nullptr)), token_(other.token_) {}
+struct Slot::Jobserver {
+  explicit Jobserver(TokenSource source) : tokens(std::move(source)) {}
+
+  TokenSource tokens;
+  bool implicit_in_use = false;
+};
 
 Slot& Slot::operator=(Slot&& other) noexcept {
   if (this != &other) {
     give_back();
-    client_ = std::exchange(other.client_, nullptr);
+    jobserver_ = std::move(other.jobserver_);
     token_ = other.token_;
   }
   return *this;
@@ -21,7 +25,16 @@ Slot& Slot::operator=(Slot&& other) noexcept {
 Slot::~Slot() { give_back(); }
 
 void Slot::give_back() {
-  if (Client* client = std::exchange(client_, nullptr)) client->give_back(token_);
+  const auto jobserver = std::move(jobserver_);
+  if (!jobserver) return;
+  if (!token_) {
+    jobserver->implicit_in_use = false;
+    return;
+  }
+  while (!jobserver->tokens.try_return(*token_)) {
+    pollfd writable{jobserver->tokens.write_fd(), POLLOUT, 0};
+    poll(&writable, 1, -1);
+  }
 }
 
 Result<Client> Client::from_environment() {
@@ -30,29 +43,22 @@ Result<Client> Client::from_environment() {
   return Client(std::get<TokenSource>(std::move(tokens)));
 }
 
+Client::Client(TokenSource tokens)
+    : jobserver_(std::make_shared<Slot::Jobserver>(std::move(tokens))) {}
+
 std::optional<Slot> Client::try_acquire() {
-  if (!std::exchange(implicit_in_use_, true)) return Slot(this, std::nullopt);
-  if (const auto token = tokens_.try_take()) return Slot(this, token);
+  if (!jobserver_) return std::nullopt;
+  if (!std::exchange(jobserver_->implicit_in_use, true)) return Slot(jobserver_, std::nullopt);
+  if (const auto token = jobserver_->tokens.try_take()) return Slot(jobserver_, token);
   return std::nullopt;
 }
 
 std::optional<Slot> Client::acquire() {
   for (;;) {
     if (auto slot = try_acquire()) return slot;
-    if (tokens_.lost()) return std::nullopt;
-    pollfd readable{tokens_.read_fd(), POLLIN, 0};
+    if (!jobserver_ || jobserver_->tokens.lost()) return std::nullopt;
+    pollfd readable{jobserver_->tokens.read_fd(), POLLIN, 0};
     poll(&readable, 1, -1);
-  }
-}
-
-void Client::give_back(std::optional<char> token) {
-  if (!token) {
-    implicit_in_use_ = false;
-    return;
-  }
-  while (!tokens_.try_return(*token)) {
-    pollfd writable{tokens_.write_fd(), POLLOUT, 0};
-    poll(&writable, 1, -1);
   }
 }
 

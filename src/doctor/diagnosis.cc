@@ -1,8 +1,7 @@
 #include "doctor/diagnosis.h"
 
-#include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <string>
+#include <vector>
 
 #include "jobslots/token_source.h"
 #include "system/processes.h"
@@ -15,11 +14,12 @@ Reached look_at(const TokenSource& tokens) {
   return {tokens.is_device(), tokens.make_process(), tokens.tokens_available()};
 }
 
-/// Whether the process was started with a -j that has more than one job, see proc(5) on cmdline.
+/// Whether the process was started with a -j that has more than one job.
 bool was_given_jobs(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/cmdline");
-  std::string words(std::istreambuf_iterator<char>(file), {});
-  std::ranges::replace(words, '\0', ' ');
+  std::string words;
+  for (const std::string& word : command_line(process).value_or(std::vector<std::string>())) {
+    words += word + " ";
+  }
   return parse_jobs(words).value_or(1) != 1;
 }
 

@@ -1,20 +1,41 @@
 #pragma once
 
-/// The way to a pipe-style jobserver whose descriptors did not reach this process.
+/// What /proc says about other processes, see proc(5). A process may end at any moment, and may be
+/// another user's: each answer may be missing.
 
 #include <sys/types.h>
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace jobslots {
+
+struct Process {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  std::string name;  ///< At most 15 characters, as the kernel keeps it (TASK_COMM_LEN).
+};
+
+/// Who the process is, or nothing where it has ended or there is no /proc.
+std::optional<Process> read_process(pid_t pid);
+
+/// The processes above this one, the nearest first, as far up as they can be seen.
+std::vector<Process> ancestors();
 
 /// The nearest ancestor process that is a make: named make, gmake, gnumake or remake, perhaps with
 /// a version behind it, or as the last part of make_variable (the value of $MAKE, which make hands
 /// only to recipes of a makefile that exports it; may be null). Nothing where no ancestor is one.
 std::optional<pid_t> nearest_make(const char* make_variable);
 
-/// The path under which another process' descriptor can be opened: /proc/PID/fd/FD, see proc(5).
+/// The words that the process was started with, its own name first. Nothing where they cannot be
+/// read.
+std::optional<std::vector<std::string>> command_line(pid_t pid);
+
+/// The path of the program that the process runs. Nothing where it may not be known.
+std::optional<std::string> program_path(pid_t pid);
+
+/// The path under which another process' descriptor can be opened: /proc/PID/fd/FD.
 std::string descriptor_path(pid_t pid, int fd);
 
 }  // namespace jobslots

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <vector>
+
 #include "jobslots/server.h"
 #include "support.h"
 
@@ -93,6 +95,50 @@ TEST_F(ClientTest, ASlotAssignedToGivesItsOldOneBack) {
   EXPECT_EQ(tokens_available(), 1);
   second.reset();
   EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, AClientThatIsMovedLosesNoSlotThatIsOut) {
+  std::optional<Client> one = client();
+  auto implicit = one->try_acquire();
+  auto token = one->try_acquire();
+  ASSERT_TRUE(implicit && token && implicit->implicit() && !token->implicit());
+  std::vector<Client> moved;
+  moved.push_back(std::move(*one));
+  moved.push_back(client());  // The vector grows, and moves it once more.
+  one.reset();
+  token.reset();
+  EXPECT_EQ(tokens_available(), 2);
+  implicit.reset();
+  const auto again = moved.front().try_acquire();
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->implicit()) << "the client knows that it was given back";
+}
+
+TEST_F(ClientTest, ASlotMayOutliveItsClient) {
+  std::optional<Client> one = client();
+  const auto implicit = one->try_acquire();
+  auto token = one->try_acquire();
+  ASSERT_TRUE(token && !token->implicit());
+  one.reset();
+  EXPECT_EQ(tokens_available(), 1);
+  token.reset();
+  EXPECT_EQ(tokens_available(), 2);
+}
+
+TEST_F(ClientTest, AClientAssignedToLosesNoSlotThatIsOut) {
+  const Server other_server = must(Server::create(2));
+  Client one = client();
+  const auto implicit = one.try_acquire();
+  auto token = one.try_acquire();
+  one = Client(must(open_tokens(other_server.makeflags())));
+  const auto implicit_of_other = one.try_acquire();
+  auto token_of_other = one.try_acquire();
+  ASSERT_TRUE(token_of_other && !token_of_other->implicit());
+  EXPECT_EQ(other_server.tokens_available(), 0);
+  token.reset();
+  EXPECT_EQ(tokens_available(), 2) << "it goes back to where it was taken";
+  token_of_other.reset();
+  EXPECT_EQ(other_server.tokens_available(), 1);
 }
 
 TEST_F(ClientTest, ManySlotsOneAfterTheOther) {

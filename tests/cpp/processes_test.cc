@@ -64,6 +64,40 @@ TEST(NearestMake, TheInnerOneOfTwo) {
   EXPECT_EQ(status, 1);
 }
 
+TEST(Ancestors, TheNearestFirstWithTheirNames) {
+  const auto status = below_a_process_named("outer) S 1 (x", [] {
+    const pid_t outer = getppid();
+    return below_a_process_named("inner\nline",
+                                 [outer] {
+                                   const auto above = ancestors();
+                                   return above.size() >= 3 && above[0].name == "inner\nline" &&
+                                                  above[0].pid == getppid() &&
+                                                  above[1].name == "test" &&
+                                                  above[2].name == "outer) S 1 (x" &&
+                                                  above[2].pid == outer && above[1].parent == outer
+                                              ? 1
+                                              : 0;
+                                 })
+        .value_or(3);
+  });
+  EXPECT_EQ(status, 1);
+}
+
+TEST(CommandLine, EachWordEmptyOnesToo) {
+  Child child(
+      [] { return test::exec({"/bin/sh", "-c", "kill -STOP $$", "", "a b", "-j\n8"}, {}); });
+  const std::vector<std::string> words{"/bin/sh", "-c", "kill -STOP $$", "", "a b", "-j\n8"};
+  EXPECT_TRUE(test::eventually([&] { return command_line(child.pid()) == words; }));
+}
+
+TEST(AProcessThatHasEnded, IsUnknown) {
+  Child child([] { return 0; });
+  ASSERT_EQ(child.wait_exit(), 0);
+  EXPECT_FALSE(read_process(child.pid()));
+  EXPECT_FALSE(command_line(child.pid()));
+  EXPECT_FALSE(program_path(child.pid()));
+}
+
 TEST(AncestorsPipe, WithheldDescriptorsAreOpenedInMake) {
   const FdPair pipe = test::make_pipe();
   ASSERT_EQ(write(pipe.second.get(), "ab", 2), 2);
