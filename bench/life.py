@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from brokers import RawWorker, broker_under_jobserver, child, jobserver, start_broker
-from pytest_xdist_gnumake.broker import EXECUTABLE
+from pytest_xdist_gnumake.executable import EXECUTABLE
 from scenarios import FIFO, Scenario, new_scenario
 from table import Figure, beside, middle
 
