@@ -111,7 +111,7 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 	  'pytest==9.*' 'pytest-xdist==3.8.*'
 	$(SANITIZED)/bin/python -m pip install -q --disable-pip-version-check --no-deps \
 	  --force-reinstall build/dist/*.whl
-	cp build/sanitized/jobslots $(SANITIZED)/lib/python3*/site-packages/pytest_xdist_gnumake/bin/
+	cp build/sanitized/jobslots $(SANITIZED)/bin/
 	rm -rf $(REPORTS)
 	mkdir -p $(REPORTS)
 	status=0; \

@@ -11,22 +11,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_xdist_gnumake.broker import Broker
+from scenarios import Jobserver
 
 
 @contextlib.contextmanager
-def jobserver(tokens: int) -> Iterator[int]:
-    """A fifo with tokens, and MAKEFLAGS that name it. Gives its descriptor."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        path = Path(folder) / "fifo"
-        os.mkfifo(path)
-        fifo = os.open(path, os.O_RDWR)
-        os.write(fifo, b"+" * tokens)
-        os.environ["MAKEFLAGS"] = f" -j{tokens + 1} --jobserver-auth=fifo:{path}"
+def jobserver(job_slots: int) -> Iterator[Jobserver]:
+    """A jobserver that the variable MAKEFLAGS names."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        contextlib.closing(Jobserver(Path(folder), job_slots)) as jobserver,
+    ):
+        os.environ["MAKEFLAGS"] = jobserver.makeflags
         try:
-            yield fifo
+            yield jobserver
         finally:
             del os.environ["MAKEFLAGS"]
-            os.close(fifo)
 
 
 def start_broker() -> Broker:
@@ -38,10 +37,10 @@ def start_broker() -> Broker:
 
 
 @contextlib.contextmanager
-def broker_for_fifo(tokens: int) -> Iterator[tuple[Broker, int]]:
-    """A broker with one slot and so many tokens, and the descriptor of the tokens' fifo."""
-    with jobserver(tokens) as fifo, contextlib.closing(start_broker()) as broker:
-        yield broker, fifo
+def broker_under_jobserver(job_slots: int) -> Iterator[tuple[Broker, Jobserver]]:
+    """A broker, and the jobserver from which it takes its tokens."""
+    with jobserver(job_slots) as make, contextlib.closing(start_broker()) as broker:
+        yield broker, make
 
 
 class RawWorker:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-EXECUTABLE = Path(__file__).with_name("bin") / "jobslots"
+from .executable import EXECUTABLE
 
 #: Seconds that pytest's end waits for the broker's. By then xdist has ended the workers, and the
 #: broker needs a millisecond; the limit is for a worker that even SIGKILL does not end.

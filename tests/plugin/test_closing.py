@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Jobserver
+from jobserver import Jobserver
 from pytest_xdist_gnumake.broker import Broker, Sums, WorkerSums
 from pytest_xdist_gnumake.report import closing_lines
 

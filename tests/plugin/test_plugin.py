@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from conftest import Jobserver
+from jobserver import Jobserver
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"

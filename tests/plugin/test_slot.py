@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Jobserver
+from jobserver import Jobserver
 from pytest_xdist_gnumake.broker import Broker, Unavailable
 from pytest_xdist_gnumake.slot import JobSlot
 
@@ -55,7 +55,7 @@ def test_first_slot_is_the_implicit_one(slot: JobSlot, jobserver: Jobserver) -> 
     slot.acquire()
     tokens = jobserver.drain()
     assert tokens == jobserver.tokens()
-    os.write(jobserver._fifo, tokens)
+    jobserver.give(tokens)
     slot.release()
 
 
@@ -142,7 +142,7 @@ def test_interrupt_while_waiting(jobserver: Jobserver, monkeypatch: pytest.Monke
     assert os.waitpid(pid, 0)[1] == 0
     slot.close()
     broker.close()
-    os.write(jobserver._fifo, taken)
+    jobserver.give(taken)
     for descriptor in (*child_ready, *child_stop):
         os.close(descriptor)
 

@@ -187,7 +187,8 @@ def test_another_users_jobserver(scenario: Scenario) -> None:
     os.mkfifo(fifo)
     both = (
         "import os, subprocess\n"
-        "from pytest_xdist_gnumake.broker import EXECUTABLE, Broker\n"
+        "from pytest_xdist_gnumake.broker import Broker\n"
+        "from pytest_xdist_gnumake.executable import EXECUTABLE\n"
         "os.setgid(65534)\n"
         "os.setuid(65534)\n"
         "print(Broker.start().reason, flush=True)\n"
