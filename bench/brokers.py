@@ -10,7 +10,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pytest_xdist_gnumake.broker import Broker
+from pytest_xdist_gnumake.broker import BrokerProcess
+from pytest_xdist_gnumake.packets import PacketSocket
+from pytest_xdist_gnumake.protocol import (
+    VERSION,
+    Done,
+    Grant,
+    Hello,
+    ToWorker,
+    Want,
+    Welcome,
+    decode_for_worker,
+)
 from scenarios import Jobserver
 
 
@@ -28,16 +39,16 @@ def jobserver(job_slots: int) -> Iterator[Jobserver]:
             del os.environ["MAKEFLAGS"]
 
 
-def start_broker() -> Broker:
+def start_broker() -> BrokerProcess:
     """A broker for the jobserver at hand, of which this process is the controller."""
-    broker = Broker.start()
-    if not isinstance(broker, Broker):
+    broker = BrokerProcess.start()
+    if not isinstance(broker, BrokerProcess):
         raise RuntimeError(broker.reason)
     return broker
 
 
 @contextlib.contextmanager
-def broker_under_jobserver(job_slots: int) -> Iterator[tuple[Broker, Jobserver]]:
+def broker_under_jobserver(job_slots: int) -> Iterator[tuple[BrokerProcess, Jobserver]]:
     """A broker, and the jobserver from which it takes its tokens."""
     with jobserver(job_slots) as make, contextlib.closing(start_broker()) as broker:
         yield broker, make
@@ -47,31 +58,32 @@ class RawWorker:
     """A worker's connection, message by message."""
 
     def __init__(self, address: str, name: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.connect(address)
-        self._socket.send(f"hello 1 worker {name}".encode())
-        self._expect(b"welcome 1")
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connected.connect(address)
+        self._packets = PacketSocket(connected)
+        self._packets.send(Hello(VERSION, "worker", name))
+        self._expect(Welcome(VERSION))
 
     def want(self) -> None:
-        self._socket.send(b"want")
+        self._packets.send(Want())
 
     def wait_for_grant(self) -> None:
-        self._expect(b"grant")
+        self._expect(Grant())
 
     def done(self) -> None:
-        self._socket.send(b"done")
+        self._packets.send(Done())
 
     @property
     def descriptor(self) -> int:
-        return self._socket.fileno()
+        return self._packets.fileno()
 
     def close(self) -> None:
-        self._socket.close()
+        self._packets.close()
 
-    def _expect(self, message: bytes) -> None:
-        received = self._socket.recv(256)
+    def _expect(self, message: ToWorker) -> None:
+        received = decode_for_worker(self._packets.receive())
         if received != message:
-            raise RuntimeError(f"expected {message!r}, not {received!r}")
+            raise RuntimeError(f"expected {message}, not {received}")
 
 
 @contextlib.contextmanager

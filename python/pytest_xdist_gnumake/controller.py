@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import execnet
 import pytest
 
-from .broker import Broker, Unavailable
+from .broker import BrokerProcess, NoBroker
 from .report import closing_lines
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._broker: Broker | Unavailable | None = None
+        self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._trace: Path | None = None
 
@@ -67,13 +67,13 @@ class Controller:
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        return broker.job_slots or None if isinstance(broker, Broker) else None
+        return broker.job_slots or None if isinstance(broker, BrokerProcess) else None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
         self._worker_count = len(specs)
         broker = self._start_broker()
-        if isinstance(broker, Unavailable):
+        if isinstance(broker, NoBroker):
             self._report(DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
@@ -92,7 +92,7 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self) -> None:
         verbose = self._config.option.verbose
-        broker = self._broker if isinstance(self._broker, Broker) else None
+        broker = self._broker if isinstance(self._broker, BrokerProcess) else None
         sums = broker.sums() if broker else None
         if broker and sums and sums.workers and verbose >= 0:
             for line in closing_lines(sums, broker.job_slots, verbose > 0):
@@ -110,7 +110,7 @@ class Controller:
         if name is None:
             return
         file = self._config.invocation_params.dir / name.replace("%p", str(os.getpid()))
-        if isinstance(self._broker, Broker) and not why_not:
+        if isinstance(self._broker, BrokerProcess) and not why_not:
             words = [
                 word
                 for word in map(os.fspath, self._config.invocation_params.args)
@@ -123,7 +123,7 @@ class Controller:
         else:
             self._trace = file
 
-    def _stagger(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
+    def _stagger(self, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
         from . import staggered
 
         reason = staggered.why_not(self._config, specs)
@@ -149,13 +149,13 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: WorkerController) -> None:
-        if isinstance(self._broker, Broker):
+        if isinstance(self._broker, BrokerProcess):
             self._broker.worker_ended(node.gateway.id)
 
-    def _start_broker(self) -> Broker | Unavailable:
+    def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
-            self._broker = Broker.start()
-            if isinstance(self._broker, Broker):
+            self._broker = BrokerProcess.start()
+            if isinstance(self._broker, BrokerProcess):
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 

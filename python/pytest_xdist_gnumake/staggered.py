@@ -20,7 +20,7 @@ from xdist.dsession import DSession
 from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling, LoadScopeScheduling, WorkStealingScheduling
 
-from .broker import Broker
+from .broker import BrokerProcess
 
 if TYPE_CHECKING:
     from xdist.remote import WorkerInfo
@@ -61,7 +61,7 @@ def why_not(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> str | None
     return None
 
 
-def stagger(config: pytest.Config, broker: Broker, specs: list[execnet.XSpec]) -> None:
+def stagger(config: pytest.Config, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
     """Leave in ``specs`` the workers that can be started now, and have the others started later.
 
     Called by xdist's ``pytest_xdist_setupnodes``, whose list ``specs`` is xdist's own.
@@ -78,7 +78,7 @@ class StaggeredSession(DSession):
     called by xdist's loop, in the main thread, for events of its queue.
     """
 
-    _broker: Broker
+    _broker: BrokerProcess
     _broker_lost: bool
     _worker_count: int
     #: The workers that wait for a slot to be started with, by id.
@@ -87,7 +87,7 @@ class StaggeredSession(DSession):
     #: could give them tests that others could run meanwhile.
     _late: set[WorkerController]
 
-    def begin_staggered(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
+    def begin_staggered(self, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
         self._broker = broker
         self._broker_lost = False
         self._worker_count = len(specs)
