@@ -33,7 +33,8 @@ using testing::StartsWith;
 
 TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
   TestSession session(2);
-  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}) {
+  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2,
+                           SIGALRM, SIGXCPU, SIGVTALRM, SIGRTMIN, SIGRTMAX}) {
     session.broker().signal(number);
   }
   {
@@ -113,6 +114,44 @@ TEST(BrokerWithFewDescriptors, WorkersBeyondThemComeInWhenOthersLeave) {
     }
   }
   session.expect_end();
+}
+
+/// With any number of descriptors it serves, or says why not; it waits without using CPU, and ends.
+TEST(BrokerWithFewDescriptors, ServesOrSaysWhyNot) {
+  int served = 0;
+  for (rlim_t most = 4; most <= 14; ++most) {
+    SCOPED_TRACE(most);
+    const TempDir tmpdir;
+    const Server server = test::must(Server::create(2));
+    FdPair sockets = test::make_socketpair();
+    Child broker([&] {
+      return exec_broker(sockets.second,
+                         {{"MAKEFLAGS", server.makeflags()}, {"TMPDIR", tmpdir.path()}},
+                         limit_descriptors(most, most));
+    });
+    sockets.second.reset();
+    say(sockets.first, kHello + " controller");
+    const std::string answer = hear(sockets.first);
+    if (answer.starts_with("unavailable ")) {
+      EXPECT_EQ(broker.wait_exit(), EXIT_FAILURE);
+    } else {
+      ASSERT_THAT(answer, StartsWith(kWelcome));
+      test::RemoteProcess process;
+      const UniqueFd worker = process.connect(answer.substr(kWelcome.size() + 3));
+      say(worker, kHello + " worker gw0");
+      EXPECT_EQ(hear(worker), kWelcome);
+      const UniqueFd another = process.connect(answer.substr(kWelcome.size() + 3));
+      EXPECT_TRUE(falls_asleep(broker));
+      process.process().kill_and_wait();
+      say(sockets.first, "bye");
+      EXPECT_EQ(broker.wait_exit(), EXIT_SUCCESS);
+      ++served;
+    }
+    EXPECT_EQ(server.tokens_available(), 1);
+    EXPECT_TRUE(tmpdir.empty());
+  }
+  EXPECT_GT(served, 0);
+  EXPECT_LT(served, 11);
 }
 
 TEST(BrokerWithAPipe, TheInheritedPipeIsUsedAndLeftAsItWas) {
