@@ -29,6 +29,15 @@ void Journal::set_outcome(Ledger::ClientId client, std::string_view outcome) {
   clients_[client].outcome = outcome;
 }
 
+void Journal::set_next(Ledger::ClientId id, std::string_view outcome, std::string_view work,
+                       Time now) {
+  Client& client = clients_[id];
+  client.outcome = outcome;
+  add_up(client, now);
+  client.since = now;
+  set_work(id, work);
+}
+
 void Journal::record(Ledger::ClientId id, Ledger::State state, Time now) {
   const auto entry = clients_.find(id);
   if (entry == clients_.end()) return;
@@ -48,12 +57,15 @@ void Journal::record(Ledger::ClientId id, Ledger::State state, Time now) {
   if (gone) clients_.erase(entry);
 }
 
-void Journal::record_totals(std::size_t held, std::size_t waiting, Time now) {
-  if (held > 0 && !first_) first_ = now;
-  if (held_ > 0) last_ = now;
-  most_ = std::max(most_, held);
-  count(trace::kHeld, held_, held, now);
-  count(trace::kWaiters, waiting_, waiting, now);
+void Journal::record_totals(const Totals& totals, Time now) {
+  const Totals before = std::exchange(totals_, totals);
+  if (totals.held > 0 && !first_) first_ = now;
+  if (before.held > 0) last_ = now;
+  most_ = std::max(most_, totals.held);
+  if (before.lent == 0 && totals.lent > 0) lent_since_ = now;
+  if (before.lent > 0 && totals.lent == 0) lent_for_ += now - lent_since_;
+  count(trace::kHeld, before.held, totals.held, now);
+  count(trace::kWaiters, before.waiting, totals.waiting, now);
 }
 
 void Journal::record_free(std::size_t tokens, Time now) {
@@ -63,7 +75,7 @@ void Journal::record_free(std::size_t tokens, Time now) {
 
 Journal::Time Journal::span(Time now) const {
   if (!first_) return {};
-  return (held_ > 0 ? now : last_) - *first_;
+  return (totals_.held > 0 ? now : last_) - *first_;
 }
 
 std::vector<Journal::WorkerSums> Journal::worker_sums(Time now) const {
@@ -106,10 +118,9 @@ void Journal::trace_span(const Client& client, Time now) {
   trace_->span(thread, category, name, client.since, now, outcome);
 }
 
-void Journal::count(const trace::Counter& counter, std::size_t& before, std::size_t value,
+void Journal::count(const trace::Counter& counter, std::size_t before, std::size_t value,
                     Time now) {
   if (trace_ && value != before) trace_->counter(counter, value, now);
-  before = value;
 }
 
 }  // namespace jobslots

@@ -45,13 +45,21 @@ class Journal {
   void set_work(Ledger::ClientId client, std::string_view work);
   /// How the work that the client has a slot for ended: the outcome of a test.
   void set_outcome(Ledger::ClientId client, std::string_view outcome);
+  /// The work that the client has a slot for ended so, and it goes on with other work.
+  void set_next(Ledger::ClientId client, std::string_view outcome, std::string_view work, Time now);
   /// The client is to go, but its worker has not died: it comes again as another one.
   void expect_return(Ledger::ClientId client) { clients_[client].returns = true; }
 
   /// After an event: the state of a client that it was about.
   void record(Ledger::ClientId client, Ledger::State state, Time now);
-  /// After an event, and after all record(): how many have a slot, and wait for one.
-  void record_totals(std::size_t held, std::size_t waiting, Time now);
+  struct Totals {
+    std::size_t held = 0;     ///< How many have a slot, those included that have a lent one.
+    std::size_t waiting = 0;  ///< How many wait for one.
+    std::size_t lent = 0;     ///< How many work without a slot of the session's own.
+  };
+  /// After an event, and after all record().
+  void record_totals(const Totals& totals, Time now);
+  void count_lent() { ++lends_; }
   /// The tokens in make's jobserver.
   void record_free(std::size_t tokens, Time now);
 
@@ -59,6 +67,9 @@ class Journal {
   std::size_t most() const { return most_; }
   /// From when the first slot was taken to when the last one was free.
   Time span(Time now) const;
+  /// How often a slot was lent, and how long somebody worked without one.
+  std::size_t lends() const { return lends_; }
+  Time lent_for(Time now) const { return lent_for_ + (totals_.lent > 0 ? now - lent_since_ : Time{}); }
   /// The workers that have been started, in the order in which they were.
   std::vector<WorkerSums> worker_sums(Time now) const;
 
@@ -79,15 +90,17 @@ class Journal {
 
   void add_up(const Client& client, Time now);
   void trace_span(const Client& client, Time now);
-  void count(const trace::Counter& counter, std::size_t& before, std::size_t value, Time now);
+  void count(const trace::Counter& counter, std::size_t before, std::size_t value, Time now);
 
   std::vector<Worker> workers_;  ///< Those also that are to be started.
   std::map<Ledger::ClientId, Client> clients_;
   std::size_t most_ = 0;
   std::optional<Time> first_;
   Time last_{};
-  std::size_t held_ = 0;
-  std::size_t waiting_ = 0;
+  Totals totals_;
+  std::size_t lends_ = 0;
+  Time lent_since_{};
+  Time lent_for_{};
   std::optional<std::size_t> free_;
   std::optional<TraceText> trace_;
 };

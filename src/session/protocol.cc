@@ -11,6 +11,8 @@ using message::Cancel;
 using message::Done;
 using message::Ended;
 using message::Hello;
+using message::Lost;
+using message::Next;
 using message::Start;
 using message::Sum;
 using message::Sync;
@@ -41,6 +43,14 @@ std::optional<FromClient> parse_hello(std::string_view text) {
   return hello;
 }
 
+std::optional<FromClient> parse_next(std::string_view text) {
+  Next next;
+  next.outcome = take_word(text);
+  next.work = text;
+  if (next.outcome.empty() || next.work.empty()) return std::nullopt;
+  return next;
+}
+
 /// A message that has a text, or one that has none.
 template <class Message>
 std::optional<FromClient> with(std::string_view text) {
@@ -67,10 +77,14 @@ struct Print {
     return "unavailable " + version() + " " + none.reason + " " + none.text.substr(0, kTextLimit);
   }
   std::string operator()(const message::Grant&) const { return "grant"; }
+  std::string operator()(const message::Yield&) const { return "yield"; }
+  std::string operator()(const message::Keep&) const { return "keep"; }
   std::string operator()(const message::Refused& refused) const {
     return "refused " + refused.text.substr(0, kTextLimit);
   }
   std::string operator()(const Begin& begin) const { return "begin " + begin.name; }
+  std::string operator()(const message::Holds& holds) const { return "holds " + holds.name; }
+  std::string operator()(const message::Lent& lent) const { return "lent " + lent.name; }
   std::string operator()(const message::Synced&) const { return "synced"; }
   std::string operator()(const message::Traced&) const { return "traced"; }
   std::string operator()(const message::Untraced& untraced) const {
@@ -81,7 +95,8 @@ struct Print {
            std::to_string(sums.waited);
   }
   std::string operator()(const message::Summed& sums) const {
-    return "summed " + std::to_string(sums.most) + " " + std::to_string(sums.span);
+    return "summed " + std::to_string(sums.most) + " " + std::to_string(sums.span) + " " +
+           std::to_string(sums.lent) + " " + std::to_string(sums.lent_for);
   }
 };
 
@@ -93,11 +108,13 @@ std::optional<FromClient> parse(std::string_view packet) {
   const std::string_view kind = take_word(text);
   if (text.empty() && kind.size() < packet.size()) return std::nullopt;  // A blank for nothing.
   if (kind == "want") return Want{std::string(text)};
+  if (kind == "next") return parse_next(text);
   if (kind == "done") return Done{std::string(text)};
   if (kind == "hello") return parse_hello(text);
   if (kind == "start") return with<Start>(text);
   if (kind == "cancel") return with<Cancel>(text);
   if (kind == "ended") return with<Ended>(text);
+  if (kind == "lost") return with<Lost>(text);
   if (kind == "title") return with<Title>(text);
   if (kind == "trace") return with<Trace>(text);
   if (kind == "sync") return alone<Sync>(text);

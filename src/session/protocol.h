@@ -7,18 +7,20 @@
 ///   worker -> broker                        broker -> worker
 ///     hello VERSION worker NAME               welcome VERSION [trace]
 ///     want [WORK]                             grant (when there is a job slot)
-///     done [OUTCOME]
+///     next OUTCOME WORK                       yield (others need it)
+///     done [OUTCOME]                          keep (see there)
 ///
 ///   controller -> broker                    broker -> controller
 ///     hello VERSION controller                welcome VERSION SLOTS PATH
 ///     start NAME                              begin NAME (when there is a job slot for it)
 ///     cancel NAME
-///     ended NAME
+///     ended NAME                              holds NAME (for each that has a slot), then
+///     lost NAME                               lent NAME (one more slot, to end a deadlock)
 ///     sync                                    synced
 ///     title TEXT
 ///     trace FILE                              traced, or untraced TEXT (also later on)
 ///     sum                                     worker NAME HELD WAITED (for each one started)
-///                                             summed MOST SPAN
+///                                             summed MOST SPAN LENT TIME
 ///     bye                                     unavailable VERSION REASON TEXT (the broker ends)
 ///
 /// Whoever says something else is told "refused TEXT". A worker's connection is closed then; the
@@ -52,6 +54,11 @@ struct Hello {
 struct Want {
   std::string work;  ///< For the trace: "starting", "finishing", or "test NODEID".
 };
+/// While tracing: a test has ended, and the worker keeps its slot for the next one.
+struct Next {
+  std::string outcome;  ///< One word.
+  std::string work;
+};
 /// The job slot is given back.
 struct Done {
   std::string outcome;  ///< For the trace: how the test ended.
@@ -67,6 +74,11 @@ struct Cancel {
 };
 /// A worker that was started has ended before it said hello: its slot is free.
 struct Ended {
+  std::string name;
+};
+/// xdist has given the worker up. If its process lives on, as it has called exec(3), say, it is
+/// ended, and its slot is free.
+struct Lost {
   std::string name;
 };
 /// To be answered when every start before it has begun for which there was a slot.
@@ -97,10 +109,24 @@ struct Unavailable {
   std::string text;
 };
 struct Grant {};
+/// The slot is to be given back at the end of the test that runs, as others need it. One that comes
+/// when the slot has been given back already is to be passed over.
+struct Yield {};
+/// Slots had to be lent: from now on a worker keeps its slot, in spite of yield, as long as a
+/// fixture that it has set up is of use to the next test too. Others may wait for what that holds.
+struct Keep {};
 struct Refused {
   std::string text;
 };
 struct Begin {
+  std::string name;
+};
+/// The worker has a slot: said of each before Lent, as one of them keeps what all wait for.
+struct Holds {
+  std::string name;
+};
+/// Nothing has moved for a while: the worker has a slot beyond those that there are.
+struct Lent {
   std::string name;
 };
 struct Synced {};
@@ -117,17 +143,21 @@ struct WorkerSums {
 struct Summed {
   std::size_t most = 0;   ///< The most slots in use at one moment.
   std::int64_t span = 0;  ///< Nanoseconds from the first slot taken to the last one free.
+  std::size_t lent = 0;   ///< How often a slot was lent.
+  std::int64_t lent_for = 0;  ///< Nanoseconds in which somebody worked on a lent slot.
 };
 
 }  // namespace message
 
-using FromClient = std::variant<message::Hello, message::Want, message::Done, message::Start,
-                                message::Cancel, message::Ended, message::Sync, message::Title,
-                                message::Trace, message::Sum, message::Bye>;
-using ToClient =
-    std::variant<message::Welcome, message::WelcomeController, message::Unavailable, message::Grant,
-                 message::Refused, message::Begin, message::Synced, message::Traced,
-                 message::Untraced, message::WorkerSums, message::Summed>;
+using FromClient = std::variant<message::Hello, message::Want, message::Next, message::Done,
+                                message::Start, message::Cancel, message::Ended, message::Lost,
+                                message::Sync, message::Title, message::Trace, message::Sum,
+                                message::Bye>;
+using ToClient = std::variant<message::Welcome, message::WelcomeController, message::Unavailable,
+                              message::Grant, message::Yield, message::Keep, message::Refused,
+                              message::Begin, message::Holds, message::Lent, message::Synced,
+                              message::Traced, message::Untraced, message::WorkerSums,
+                              message::Summed>;
 
 /// The message of a packet, or nothing where it is none of this protocol.
 std::optional<FromClient> parse(std::string_view packet);

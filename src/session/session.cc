@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace jobslots {
@@ -15,6 +16,14 @@ template <class... Functions>
 Match(Functions...) -> Match<Functions...>;
 
 constexpr const char* kNotAMessage = "not a message of this protocol";
+
+/// 12 of gw12: the order in which xdist numbers its workers.
+unsigned rank_of(std::string_view name) {
+  name.remove_prefix(name.find_last_not_of("0123456789") + 1);
+  unsigned rank = 0;
+  std::from_chars(name.data(), name.data() + name.size(), rank);
+  return rank;
+}
 
 }  // namespace
 
@@ -45,7 +54,7 @@ void Session::hung_up(ClientId client, Time now) {
     part(client, now);
   } else if (std::exchange(controller_connected_, false)) {
     effects_.push_back(HangUp{client});
-    end_pending_starts(now);  // It cannot be told to begin them.
+        bye(now);
     if (!controller_.watched) controller_gone(now);
   }
   finish(now);
@@ -71,6 +80,26 @@ void Session::token(char token, Time now) {
   finish(now);
 }
 
+void Session::implicit_slot_gained(Time now) {
+  add(ledger_.implicit_slot_gained(now));
+  finish(now);
+}
+
+void Session::implicit_slot_lost(Time now) {
+  add(ledger_.implicit_slot_lost());
+  finish(now);
+}
+
+void Session::examined(std::optional<Time> cpu, Time now) {
+  examining_ = false;
+  if (!cpu) {
+    stall_.moved(now);  // Who cannot be looked at may be doing something.
+  } else if (stall_.looked(*cpu, ledger_.holding(), now) && may_stall()) {
+    lend(now);
+  }
+  finish(now);
+}
+
 void Session::trace_opened(Time) {
   TraceText trace(controller_.pid);
   trace.name_process(title_, job_slots_);
@@ -83,7 +112,23 @@ void Session::trace_ended(std::string why) {
   send(kController, message::Untraced{std::move(why)});
 }
 
+Ledger::Need Session::need(Time now) const {
+  Ledger::Need need = ledger_.need(now);
+  if (may_stall()) need.again = std::min(need.again.value_or(stall_.look_at()), stall_.look_at());
+  return need;
+}
+
+bool Session::wants_implicit_slot() const {
+  return !controller_gone_ && !ledger_.has_implicit_slot() &&
+         ledger_.waiting() + ledger_.uncovered() + ledger_.to_start() > 0;
+}
+
+bool Session::can_spare_implicit_slot() const {
+  return ledger_.implicit_slot_free() && ledger_.to_start() == 0;
+}
+
 std::size_t Session::settle(std::size_t tokens_free, Time now) {
+  if (may_stall() && now >= stall_.look_at()) examine();
   const Ledger::Settled settled = ledger_.settle(tokens_free, now);
   if (!settled.actions.empty()) {
     add(settled.actions);
@@ -113,14 +158,12 @@ void Session::hear_controller(const FromClient& message, Time now) {
                      end_start(cancel.name, now);
                    },
                    [&](const message::Ended& ended) { end_start(ended.name, now); },
+            [&](const message::Lost& lost) { lose(lost.name, now); },
                    [&](const message::Sync&) { sync_asked_ = true; },
                    [&](const message::Title& title) { title_ = title.text; },
                    [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
                    [&](const message::Sum&) { send_sums(now); },
-                   [&](const message::Bye&) {
-                     end_starts(now);
-                     controller_over_ = true;
-                   },
+                               [&](const message::Bye&) { bye(now); },
                    [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
              message);
 }
@@ -131,14 +174,23 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
     return;
   }
   const auto* want = std::get_if<message::Want>(&message);
+    const auto* next = std::get_if<message::Next>(&message);
   const auto* done = std::get_if<message::Done>(&message);
-  if (want == nullptr && done == nullptr) {
+  if (want == nullptr && next == nullptr && done == nullptr) {
     refuse(client, kNotAMessage, now);
   } else if (!workers_.at(client).greeted) {
     refuse(client, "say hello first", now);
   } else if (want != nullptr) {
     journal_.set_work(client, want->work);
-    add(ledger_.want(client, now));
+        add(ledger_.want(client, now));
+    // Nobody is there to be told of it, and make waits for this to end.
+    if (controller_gone_ && want->work == trace::kFinishing) add(ledger_.lend_to(client, now));
+  } else if (next != nullptr) {
+    if (ledger_.state_of(client) == Ledger::State::kHolding) {
+      journal_.set_next(client, next->outcome, next->work, now);
+    } else {
+      refuse(client, "goes on without a slot", now);
+    }
   } else {
     journal_.set_outcome(client, done->outcome);
     add(ledger_.done(client, now));
@@ -169,17 +221,20 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
     journal_.expect_return(other);
     forget(other, now);
   }
-  worker.greeted = true;
+    worker.greeted = true;
+  worker.name = hello.name;
+  const unsigned rank = rank_of(hello.name);
   if (const auto started = to_start_.find(hello.name); started != to_start_.end()) {
     journal_.replace_client(started->second, client);
-    add(ledger_.join_as(client, started->second, now));
+    add(ledger_.join_as(client, started->second, now, rank));
     to_start_.erase(started);
   } else {
-    add(ledger_.join(client));
+    add(ledger_.join(client, rank));
   }
   journal_.set_worker(client, hello.name);
   touched_.push_back(client);
-  send(client, message::Welcome{journal_.tracing()});
+    send(client, message::Welcome{journal_.tracing()});
+  if (has_stalled_) send(client, message::Keep{});
 }
 
 /// A controller that breaks the protocol keeps its connection: the session hangs on it.
@@ -209,11 +264,17 @@ void Session::forget(ClientId client, Time now) {
   touched_.push_back(client);
 }
 
-void Session::controller_gone(Time now) {
-  controller_over_ = true;
-  effects_.push_back(Drop{kController});
+/// The controller asks for nothing any more, and is told nothing.
+void Session::bye(Time now) {
   end_starts(now);
-  add(ledger_.implicit_slot_lost(now));
+  controller_over_ = true;
+}
+
+void Session::controller_gone(Time now) {
+  effects_.push_back(Drop{kController});
+  bye(now);
+  controller_gone_ = true;
+  add(ledger_.implicit_slot_lost());
   for (const auto& [client, worker] : workers_) {
     if (worker.greeted) effects_.push_back(Interrupt{client});
   }
@@ -234,23 +295,76 @@ void Session::end_start(std::string_view name, Time now) {
   to_start_.erase(entry);
 }
 
+const std::string& Session::name_to_start(ClientId client) const {
+  return std::ranges::find_if(to_start_, [client](const auto& entry) {
+           return entry.second == client;
+         })->first;
+}
+
 void Session::end_starts(Time now) {
   while (!to_start_.empty()) end_start(std::string(to_start_.begin()->first), now);
 }
 
-void Session::end_pending_starts(Time now) {
-  std::vector<std::string> pending;
-  for (const auto& [name, client] : to_start_) {
-    if (ledger_.state_of(client) == Ledger::State::kToStart) pending.push_back(name);
+void Session::lose(std::string_view name, Time now) {
+  const auto worker = std::ranges::find_if(workers_, [name](const auto& entry) {
+    return entry.second.greeted && entry.second.name == name;
+  });
+  if (worker == workers_.end()) {
+    end_start(name, now);
+  } else {
+    const ClientId client = worker->first;
+    effects_.push_back(Kill{client});
+    forget(client, now);
   }
-  for (const std::string& name : pending) end_start(name, now);
 }
+
+/// Whether somebody may wait for what a waiting worker has.
+bool Session::may_stall() const {
+  return ledger_.waiting() + ledger_.to_start() > 0 && ledger_.holding() > 0 && !controller_gone_;
+}
+
+void Session::examine() {
+  if (std::exchange(examining_, true)) return;
+  Examine examine;
+  for (const auto& [client, worker] : workers_) {
+    const Ledger::State state = ledger_.state_of(client);
+    if (state == Ledger::State::kHolding || state == Ledger::State::kStarting) {
+      examine.clients.push_back(client);
+    }
+  }
+  effects_.push_back(std::move(examine));
+}
+
+void Session::lend(Time now) {
+  for (const auto& [client, worker] : workers_) {
+    if (ledger_.state_of(client) == Ledger::State::kHolding) {
+      send(kController, message::Holds{worker.name});
+    }
+  }
+  if (!std::exchange(has_stalled_, true)) {
+    for (const auto& [client, worker] : workers_) {
+      if (worker.greeted) send(client, message::Keep{});
+    }
+  }
+  const Ledger::Actions actions = ledger_.lend(now);
+  for (const Ledger::Action& action : actions) {
+    if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
+      send(kController, message::Lent{workers_.at(grant->client).name});
+    } else if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
+      send(kController, message::Lent{name_to_start(begin->client)});
+    }
+  }
+  journal_.count_lent();
+  add(actions);
+}
+
 
 void Session::send_sums(Time now) {
   for (const Journal::WorkerSums& worker : journal_.worker_sums(now)) {
     send(kController, message::WorkerSums{worker.name, worker.held.count(), worker.waited.count()});
   }
-  send(kController, message::Summed{journal_.most(), journal_.span(now).count()});
+  send(kController, message::Summed{journal_.most(), journal_.span(now).count(), journal_.lends(),
+                                    journal_.lent_for(now).count()});
 }
 
 /// The end of each event: what the ledger has decided, and what the journal is to know of it.
@@ -260,9 +374,10 @@ void Session::finish(Time now) {
     actions_.pop_front();
     carry_out(action, now);
   }
+    if (!touched_.empty()) stall_.moved(now);
   for (const ClientId client : touched_) journal_.record(client, ledger_.state_of(client), now);
   touched_.clear();
-  journal_.record_totals(ledger_.holding(), ledger_.waiting(), now);
+  journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now);
 }
 
 void Session::carry_out(const Ledger::Action& action, Time now) {
@@ -271,12 +386,12 @@ void Session::carry_out(const Ledger::Action& action, Time now) {
               touched_.push_back(grant.client);
               send(grant.client, message::Grant{});
             },
+                        [&](const Ledger::Yield& yield) { send(yield.client, message::Yield{}); },
             [&](const Ledger::Begin& begin) {
-              const auto worker = std::ranges::find_if(
-                  to_start_, [&](const auto& entry) { return entry.second == begin.client; });
-              journal_.set_worker(begin.client, worker->first);
+              const std::string& name = name_to_start(begin.client);
+              journal_.set_worker(begin.client, name);
               touched_.push_back(begin.client);
-              send(kController, message::Begin{worker->first});
+              send(kController, message::Begin{name});
             },
             [&](const Ledger::ReturnToken& token) { effects_.push_back(Return{token.token}); },
             [&](const Ledger::Refuse& refused) { refuse(refused.client, refused.why, now); }},

@@ -6,9 +6,10 @@
 ///
 /// The controller is client kController and there from the beginning; workers come and go. A client
 /// has a connection, and a process, which may be watched or not. The controller's life is the
-/// session's: when it says bye, the session is over once its workers have ended. When it dies, its
-/// job slot, the implicit one, is make's again: the workers, whose results nobody reads any more,
-/// are interrupted and served with tokens only until they have ended.
+/// session's: when it says bye, or its connection closes, the session is over once its workers have
+/// ended. When it dies, its job slot, the implicit one, is make's again: the workers, whose results
+/// nobody reads any more, are interrupted and served with tokens only until they have ended; what
+/// they have set up they tear down without waiting for a slot.
 ///
 ///     for each event: connected() | said() | hung_up() | gone() | token() | trace_opened() | ...
 ///     then:           settle() and token() as often as it asks for tokens
@@ -25,6 +26,7 @@
 #include "session/journal.h"
 #include "session/ledger.h"
 #include "session/protocol.h"
+#include "session/stall.h"
 
 namespace jobslots {
 
@@ -51,6 +53,14 @@ class Session {
   struct Interrupt {
     ClientId client;
   };
+  /// The client's process is to be ended.
+  struct Kill {
+    ClientId client;
+  };
+  /// The CPU time is to be found out that these clients have used: examined() is the answer.
+  struct Examine {
+    std::vector<ClientId> clients;
+  };
   /// The byte is to be written back to make.
   struct Return {
     char token;
@@ -59,7 +69,7 @@ class Session {
   struct OpenTrace {
     std::string file;
   };
-  using Effect = std::variant<Send, HangUp, Drop, Interrupt, Return, OpenTrace>;
+  using Effect = std::variant<Send, HangUp, Drop, Interrupt, Kill, Examine, Return, OpenTrace>;
 
   /// The process at the other end of a connection.
   struct Process {
@@ -68,8 +78,8 @@ class Session {
   };
 
   /// job_slots is N of make's -jN, 0 where make does not tell.
-  Session(Process controller, unsigned job_slots)
-      : controller_(controller), job_slots_(job_slots) {}
+  Session(Process controller, unsigned job_slots, bool has_implicit_slot = true)
+      : ledger_(has_implicit_slot), controller_(controller), job_slots_(job_slots) {}
 
   // Events. now is what the caller says it is (any steady clock, never going back).
 
@@ -84,12 +94,19 @@ class Session {
   void undelivered(const Send& send, Time now);
   /// A token was read from make.
   void token(char token, Time now);
+  /// The implicit slot is this session's, or is no more: the job it belongs to has ended, or it was
+  /// given up to another session of the job.
+  void implicit_slot_gained(Time now);
+  void implicit_slot_lost(Time now);
+  /// The CPU time that the clients of Examine have used in their lives, with all that they have
+  /// started; nothing where it cannot be known.
+  void examined(std::optional<Time> cpu, Time now);
   void trace_opened(Time now);
   /// There is no trace, or no more of it.
   void trace_ended(std::string why);
 
   /// See Ledger::need().
-  Ledger::Need need(Time now) const { return ledger_.need(now); }
+  Ledger::Need need(Time now) const;
   /// Uses what is free where so many tokens lie in make's jobserver. Returns how many tokens to
   /// read from make now, each for token(); 0 when nothing is left to do. See Ledger::settle().
   std::size_t settle(std::size_t tokens_free, Time now);
@@ -98,6 +115,10 @@ class Session {
 
   /// The controller and all workers are gone: nobody is left to serve.
   bool over() const { return controller_over_ && ledger_.clients() == 0; }
+  /// Whether there is something to do for the implicit slot, which the session does not have.
+  bool wants_implicit_slot() const;
+  /// Whether the implicit slot may go to another session of the job: here it is of no use now.
+  bool can_spare_implicit_slot() const;
   /// The tokens that have not been returned.
   std::string tokens() const { return ledger_.tokens(); }
   bool tracing() const { return journal_.tracing(); }
@@ -111,6 +132,7 @@ class Session {
     Process process;
     bool connected = true;
     bool greeted = false;
+    std::string name{};
   };
 
   void hear_controller(const FromClient& message, Time now);
@@ -120,12 +142,17 @@ class Session {
   void refuse(ClientId client, std::string why, Time now);
   void part(ClientId client, Time now);
   void forget(ClientId client, Time now);
+    void bye(Time now);
   void controller_gone(Time now);
   void start(const std::string& name, Time now);
   void end_start(std::string_view name, Time now);
   void end_starts(Time now);
-  void end_pending_starts(Time now);
+    const std::string& name_to_start(ClientId client) const;
   void send_sums(Time now);
+  void lose(std::string_view name, Time now);
+  bool may_stall() const;
+  void examine();
+  void lend(Time now);
 
   void add(const Ledger::Actions& actions) {
     actions_.insert(actions_.end(), actions.begin(), actions.end());
@@ -145,6 +172,10 @@ class Session {
   ClientId next_id_ = kController + 1;
   std::string title_ = "pytest";
   bool sync_asked_ = false;
+  bool controller_gone_ = false;
+  Stall stall_;
+  bool examining_ = false;
+  bool has_stalled_ = false;
   std::deque<Ledger::Action> actions_;  ///< Of the event that is handled, not carried out yet.
   std::vector<ClientId> touched_;       ///< The clients that the event was about.
   std::deque<Effect> effects_;

@@ -56,7 +56,7 @@ class JournalTest : public testing::Test {
     for (Ledger::ClientId client = 1; client <= 2; ++client) {
       journal_.record(client, ledger_.state_of(client), now_);
     }
-    journal_.record_totals(ledger_.holding(), ledger_.waiting(), now_);
+    journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now_);
     journal_.record_free(0, now_);
   }
   void pass(Ledger::Time time) { now_ += time; }

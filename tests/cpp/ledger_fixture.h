@@ -19,6 +19,9 @@ inline std::string to_word(const Ledger::Action& action) {
   if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
     return "grant " + std::to_string(grant->client);
   }
+  if (const auto* yield = std::get_if<Ledger::Yield>(&action)) {
+    return "yield " + std::to_string(yield->client);
+  }
   if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
     return "begin " + std::to_string(begin->client);
   }
@@ -47,7 +50,11 @@ class LedgerTest : public testing::Test {
   Words token_read(char token) { return words(ledger_.token_read(token, now_)); }
   /// Begins the first client to be started on the implicit slot, where that is free.
   Words start_on_implicit_slot() { return words(ledger_.settle(9, now_).actions); }
-  Words implicit_slot_lost() { return words(ledger_.implicit_slot_lost(now_)); }
+  /// What follows from time alone.
+  Words settled() { return words(ledger_.settle(0, now_).actions); }
+  Words lend() { return words(ledger_.lend(now_)); }
+  Words lend_to(Ledger::ClientId client) { return words(ledger_.lend_to(client, now_)); }
+  Words implicit_slot_lost() { return words(ledger_.implicit_slot_lost()); }
   /// Whether a client is begun now where so many tokens lie there.
   bool may_start(std::size_t tokens_free) const {
     if (!wants_to_start()) return false;

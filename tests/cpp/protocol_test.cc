@@ -30,6 +30,10 @@ struct ToJson {
   }
   json operator()(const message::Want& want) const { return {"Want", {{"work", want.work}}}; }
   json operator()(const message::Done& done) const { return {"Done", {{"outcome", done.outcome}}}; }
+  json operator()(const message::Next& next) const {
+    return {"Next", {{"outcome", next.outcome}, {"work", next.work}}};
+  }
+  json operator()(const message::Lost& lost) const { return {"Lost", {{"name", lost.name}}}; }
   json operator()(const message::Start& start) const { return {"Start", {{"name", start.name}}}; }
   json operator()(const message::Cancel& cancel) const {
     return {"Cancel", {{"name", cancel.name}}};
@@ -51,6 +55,10 @@ ToClient to_client(const std::string& type, const json& fields) {
   }
   if (type == "Unavailable") return message::Unavailable{text("reason"), text("text")};
   if (type == "Grant") return message::Grant{};
+  if (type == "Yield") return message::Yield{};
+  if (type == "Keep") return message::Keep{};
+  if (type == "Holds") return message::Holds{text("name")};
+  if (type == "Lent") return message::Lent{text("name")};
   if (type == "Refused") return message::Refused{text("text")};
   if (type == "Begin") return message::Begin{text("name")};
   if (type == "Synced") return message::Synced{};
@@ -61,8 +69,9 @@ ToClient to_client(const std::string& type, const json& fields) {
                                fields.at("waited").get<std::int64_t>()};
   }
   if (type == "Summed") {
-    return message::Summed{fields.at("most").get<std::size_t>(),
-                           fields.at("span").get<std::int64_t>()};
+    return message::Summed{
+        fields.at("most").get<std::size_t>(), fields.at("span").get<std::int64_t>(),
+        fields.at("lent").get<std::size_t>(), fields.at("lent_for").get<std::int64_t>()};
   }
   throw std::runtime_error("no message of the broker: " + type);
 }
