@@ -7,8 +7,8 @@
 /// job slot until it has written the same byte back. Source: GNU make manual, "POSIX Jobserver
 /// Interaction".
 ///
-/// Everything here is non-blocking on a file description of our own: the one behind an inherited
-/// descriptor is shared with make and all its clients, and changing its flags would change theirs.
+/// Nothing here waits, and nothing changes what is shared: the file description behind an inherited
+/// descriptor is make's and that of all its clients, and changing its flags would change theirs.
 
 #include <sys/types.h>
 
@@ -21,14 +21,18 @@
 
 namespace jobslots {
 
+struct JobserverFiles;
+enum class Access;
+
 class TokenSource {
  public:
-  /// Opens the fifo, device or pipe that auth names. Withheld or stale descriptors are looked for
-  /// in the nearest ancestor process that is a make (see ancestor.h).
+  /// Opens the fifo, device, pipe or socket that auth names. Descriptors that make has withheld or
+  /// that are another program's by now are looked for in the nearest ancestor that is a make.
   static Result<TokenSource> open(const Makeflags& makeflags);
 
   /// Opens the jobserver that the environment names. Whoever asks whether there is a usable one
-  /// asks here, so that all of them say the same.
+  /// asks here, so that all of them say the same. Where no variable names one the reason is kNone;
+  /// but kRemoved where a make above was given -jN and MAKEFLAGS is not even set.
   static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
 
   /// What it was opened from.
@@ -57,16 +61,18 @@ class TokenSource {
   std::optional<int> tokens_available() const;
 
  private:
-  TokenSource(Makeflags makeflags, std::optional<pid_t> make_process, UniqueFd read, UniqueFd write)
-      : makeflags_(std::move(makeflags)),
-        make_process_(make_process),
-        read_(std::move(read)),
-        write_(std::move(write)) {}
+  TokenSource(Makeflags makeflags, JobserverFiles files);
+  std::optional<char> take_from_shared_pipe();
 
   Makeflags makeflags_;
   std::optional<pid_t> make_process_;
   UniqueFd read_;
-  UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device).
+  UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device, socket).
+  Access read_access_;
+  Access write_access_;
+  UniqueFd
+      private_read_;  ///< A pipe of our own, for take_from_shared_pipe. Made when it is needed.
+  UniqueFd private_write_;
   bool lost_ = false;
 };
 
