@@ -28,12 +28,12 @@ class TokenSource {
  public:
   /// Opens the fifo, device, pipe or socket that auth names. Descriptors that make has withheld or
   /// that are another program's by now are looked for in the nearest ancestor that is a make.
-  static Result<TokenSource> open(const Makeflags& makeflags);
+  [[nodiscard]] static Result<TokenSource> open(const Makeflags& makeflags);
 
   /// Opens the jobserver that the environment names. Whoever asks whether there is a usable one
   /// asks here, so that all of them say the same. Where no variable names one the reason is kNone;
   /// but kRemoved where a make above was given -jN and MAKEFLAGS is not even set.
-  static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
+  [[nodiscard]] static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
 
   /// What it was opened from.
   const Makeflags& makeflags() const { return makeflags_; }
@@ -45,10 +45,10 @@ class TokenSource {
   int write_fd() const { return write_ ? write_.get() : read_.get(); }
 
   /// One token, or nothing where none is free at the moment or the jobserver is lost.
-  std::optional<char> try_take();
+  [[nodiscard]] std::optional<char> try_take();
 
   /// Returns a token. False where it cannot be written now: poll write_fd() and call again.
-  bool try_return(char token);
+  [[nodiscard]] bool try_return(char token);
 
   /// The other side has gone for good: end of file, or an error that will not pass.
   bool lost() const { return lost_; }
@@ -61,6 +61,7 @@ class TokenSource {
   std::optional<int> tokens_available() const;
 
  private:
+  friend class Server;  // Opens its own.
   TokenSource(Makeflags makeflags, JobserverFiles files);
   std::optional<char> take_from_shared_pipe();
 

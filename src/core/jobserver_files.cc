@@ -184,10 +184,11 @@ Result<JobserverEnd> open_end(const Pair& pair, const Pair::End& end, int fd, in
 }
 
 Result<JobserverFiles> open_pair(const Pair& pair, const PipeAuth& pipe) {
-  auto read = open_end(pair, pair.read, pipe.read_fd, O_RDONLY);
+  const bool one_fd = pipe.read_fd == pipe.write_fd;
+  auto read = open_end(pair, pair.read, pipe.read_fd, one_fd ? O_RDWR : O_RDONLY);
   if (auto* why = std::get_if<Unavailable>(&read)) return std::move(*why);
   JobserverFiles files{std::get<JobserverEnd>(std::move(read)), {}};
-  if (pipe.read_fd == pipe.write_fd) return files;
+  if (one_fd) return files;
   auto write = open_end(pair, pair.write, pipe.write_fd, O_WRONLY);
   if (auto* why = std::get_if<Unavailable>(&write)) return std::move(*why);
   files.write = std::get<JobserverEnd>(std::move(write));
@@ -267,6 +268,13 @@ Result<JobserverFiles> open_descriptors(const Makeflags& makeflags) {
   }
   std::get<JobserverFiles>(files).make_process = make;
   return files;
+}
+
+Result<JobserverFiles> open_own(int read_fd, int write_fd) {
+  const PipeAuth pipe{read_fd, write_fd, false};
+  const Pair pair = inherited_pair(pipe);
+  if (!pair.usable()) return not_usable(pair, pipe);
+  return open_pair(pair, pipe);
 }
 
 }  // namespace jobslots

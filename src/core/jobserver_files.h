@@ -46,4 +46,7 @@ Result<JobserverFiles> open_path(const FifoAuth& fifo);
 /// what else works for make, such as a socket, or a pipe for each direction.
 Result<JobserverFiles> open_descriptors(const Makeflags& makeflags);
 
+/// Opens a jobserver that this process has made: both ends of its pipe, or its fifo twice.
+Result<JobserverFiles> open_own(int read_fd, int write_fd);
+
 }  // namespace jobslots
