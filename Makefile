@@ -53,7 +53,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
-	for folder in python tests/plugin tests/scenarios examples bench; do \
+	for folder in python tests/plugin tests/scenarios tests/library examples bench; do \
 	  $(VENV)/bin/mypy $$folder; done
 
 format: $(VENV)/ready
@@ -83,13 +83,14 @@ fuzz: $(VENV)/ready-for-tests
 	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_session fuzz_timeline
 	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
 
-# A user of the installed library: the example finds it with find_package and links it.
+# Users of the library: programs that find it installed, or build it with themselves.
 install-check: cpp
 	rm -rf build/prefix build/example
 	$(VENV)/bin/cmake --install build/cpp --prefix build/prefix >/dev/null
 	$(CMAKE) -S examples/cpp -B build/example -DCMAKE_PREFIX_PATH=$(abspath build/prefix) >/dev/null
 	$(VENV)/bin/cmake --build build/example
 	$(VENV)/bin/make -j2 -f examples/cpp/jobs.mk EXAMPLE=build/example/slots
+	$(PYTHON) -m pytest -q tests/library
 
 plugin: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n2 tests/plugin

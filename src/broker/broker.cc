@@ -1,8 +1,11 @@
 #include "broker/broker.h"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <utility>
+
+#include "system/cpu_time.h"
 
 namespace jobslots {
 namespace {
@@ -18,18 +21,25 @@ Session::Process process_of(const Peer& peer) { return {peer.pid(), peer.has_lif
 
 }  // namespace
 
-Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller, Log log)
+Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller,
+               std::optional<Job> job, Log log)
     : now_(monotonic_now()),
       log_(std::move(log)),
-      session_(process_of(controller), tokens.makeflags().job_slots.value_or(0)),
+      session_(process_of(controller), tokens.makeflags().job_slots.value_or(0), !job),
       poller_(std::move(poller)),
       tokens_(poller_, Connections::tag_of(Source::kTokens), std::move(tokens)),
       connections_(poller_, std::move(rendezvous)),
-      controller_(std::move(controller)) {}
+      controller_(std::move(controller)),
+      job_(std::move(job)) {
+  if (job_) claim_.emplace(poller_, Connections::tag_of(Source::kClaim), job_->name);
+}
 
 bool Broker::run() {
   try {
     connections_.add(Session::kController, *std::exchange(controller_, std::nullopt));
+    if (job_ && job_->life) {
+      poller_.watch(job_->life.get(), kReadable, Connections::tag_of(Source::kJob));
+    }
     serve();
     return true;
   } catch (const std::exception& error) {
@@ -58,8 +68,9 @@ void Broker::serve() {
 
 std::optional<Session::Time> Broker::wait_limit() const {
   auto until = session_.need(now_).again;
-  if (const auto again = connections_.watch_again())
-    until = std::min(until.value_or(*again), *again);
+  const auto at = [&until](Session::Time time) { until = std::min(until.value_or(time), time); };
+  if (const auto again = connections_.watch_again()) at(*again);
+  if (claim_ && claim_->try_again()) at(*claim_->try_again());
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -78,6 +89,15 @@ void Broker::handle(Poller::Tag tag) {
     case Source::kProcess:
       log("has ended", client);
       session_.gone(client, now_);
+      break;
+    case Source::kClaim:  // settle() looks at it.
+      break;
+    case Source::kJob:
+      log_.line(now_, "the job has ended, and with it the implicit slot");
+      poller_.unwatch(job_->life.get());
+      claim_->give_up();
+      claim_.reset();
+      session_.implicit_slot_lost(now_);
       break;
   }
 }
@@ -104,6 +124,7 @@ void Broker::receive_from(ClientId client) {
 /// After each event: what follows from it, and what is free now.
 void Broker::settle() {
   carry_out_effects();
+  share_implicit_slot();
   for (bool more = true; more;) {
     const bool taken = take_tokens();
     more = carry_out_effects() || taken;
@@ -126,6 +147,23 @@ bool Broker::take_tokens() {
     session_.token(*token, now_);
   }
   return to_take > 0;
+}
+
+/// The first session of a job that has something to do has its implicit slot. It passes on when
+/// that session has nothing to do with it, or ends.
+void Broker::share_implicit_slot() {
+  if (!claim_) return;
+  if (!claim_->held() && session_.wants_implicit_slot()) {
+    if (!claim_->try_to_hold(now_)) return;
+    log_.line(now_, "has the job's implicit slot");
+    session_.implicit_slot_gained(now_);
+  } else if (claim_->held() && session_.can_spare_implicit_slot() && claim_->others_wait()) {
+    log_.line(now_, "gives up the job's implicit slot");
+    session_.implicit_slot_lost(now_);
+    claim_->give_up();
+  } else if (!claim_->held()) {
+    claim_->stop_waiting();
+  }
 }
 
 void Broker::give_back_all_tokens() {
@@ -163,7 +201,17 @@ void Broker::carry_out(const Session::Send& send) {
 
 void Broker::carry_out(const Session::Interrupt& interrupt) {
   log("is interrupted", interrupt.client);
-  connections_.interrupt(interrupt.client);
+  connections_.signal(interrupt.client, SIGINT);
+}
+
+void Broker::carry_out(const Session::Kill& kill) {
+  log("is killed", kill.client);
+  connections_.signal(kill.client, SIGKILL);
+}
+
+void Broker::carry_out(const Session::Examine& examine) {
+  const auto processes = connections_.processes(examine.clients);
+  session_.examined(processes ? cpu_time_of_trees(*processes) : std::nullopt, now_);
 }
 
 void Broker::carry_out(const Session::Return& token) {

@@ -13,10 +13,12 @@
 #include <string_view>
 
 #include "broker/connections.h"
+#include "broker/job_claim.h"
 #include "broker/log.h"
 #include "broker/token_exchange.h"
 #include "broker/trace_file.h"
 #include "session/session.h"
+#include "system/job.h"
 #include "system/poller.h"
 
 namespace jobslots {
@@ -24,7 +26,10 @@ namespace jobslots {
 class Broker {
  public:
   /// controller is the connected socket of the session's controller, which has said hello already.
-  Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller, Log log);
+  /// Where there is a job, its implicit slot is shared with the other sessions of it; else the
+  /// session has one.
+  Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller,
+         std::optional<Job> job, Log log);
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
@@ -42,6 +47,7 @@ class Broker {
   void receive_from(ClientId client);
   void settle();
   bool take_tokens();
+  void share_implicit_slot();
   void give_back_all_tokens();
   void write_trace();
 
@@ -50,6 +56,8 @@ class Broker {
   void carry_out(const Session::HangUp& hang_up) { connections_.hang_up(hang_up.client); }
   void carry_out(const Session::Drop& drop) { connections_.drop(drop.client); }
   void carry_out(const Session::Interrupt& interrupt);
+  void carry_out(const Session::Kill& kill);
+  void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token);
   void carry_out(const Session::OpenTrace& trace);
 
@@ -62,6 +70,8 @@ class Broker {
   TokenExchange tokens_;
   Connections connections_;
   std::optional<Peer> controller_;  ///< Until it is one of the connections.
+  std::optional<Job> job_;
+  std::optional<JobClaim> claim_;
   std::optional<TraceFile> trace_;
 };
 

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <csignal>
 #include <utility>
 
 namespace jobslots {
@@ -12,7 +11,7 @@ namespace {
 /// How often to try to accept connections while nothing tells that there are descriptors again.
 constexpr std::chrono::seconds kAcceptPause{1};
 
-constexpr unsigned kSourceBits = 2;
+constexpr unsigned kSourceBits = 3;
 
 }  // namespace
 
@@ -99,8 +98,19 @@ void Connections::drop(ClientId client) {
   accept_again_.reset();  // There are descriptors again.
 }
 
-void Connections::interrupt(ClientId client) const {
-  if (const auto peer = peers_.find(client); peer != peers_.end()) peer->second.signal(SIGINT);
+void Connections::signal(ClientId client, int number) const {
+  if (const auto peer = peers_.find(client); peer != peers_.end()) peer->second.signal(number);
+}
+
+std::optional<std::vector<pid_t>> Connections::processes(
+    const std::vector<ClientId>& clients) const {
+  std::vector<pid_t> pids;
+  for (const ClientId client : clients) {
+    const auto peer = peers_.find(client);
+    if (peer == peers_.end() || peer->second.pid() <= 0) return std::nullopt;
+    pids.push_back(peer->second.pid());
+  }
+  return pids;
 }
 
 Peer* Connections::find(ClientId client) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "session/session.h"
 #include "system/peer.h"
@@ -21,7 +22,7 @@ class Connections {
   using Time = Session::Time;
 
   /// What is known of a watched descriptor by its tag.
-  enum class Source : unsigned { kListener, kTokens, kSocket, kProcess };
+  enum class Source : unsigned { kListener, kTokens, kSocket, kProcess, kClaim, kJob };
   struct Event {
     Source source;
     ClientId client;
@@ -46,7 +47,9 @@ class Connections {
   bool send(ClientId client, std::string packet);
   void hang_up(ClientId client);
   void drop(ClientId client);
-  void interrupt(ClientId client) const;
+  void signal(ClientId client, int number) const;
+  /// The numbers of the clients' processes; nothing where one has none here.
+  std::optional<std::vector<pid_t>> processes(const std::vector<ClientId>& clients) const;
 
  private:
   Peer* find(ClientId client);

@@ -6,8 +6,6 @@
 #include <cerrno>
 #include <cstddef>
 
-#include "system/peer.h"
-
 namespace jobslots {
 namespace {
 
@@ -23,7 +21,8 @@ struct Address {
 Address address_of(const std::string& job) {
   Address address;
   address.socket.sun_family = AF_UNIX;
-  const std::size_t size = job.copy(address.socket.sun_path + 1, sizeof(address.socket.sun_path) - 1);
+  const std::size_t size =
+      job.copy(address.socket.sun_path + 1, sizeof(address.socket.sun_path) - 1);
   address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + size);
   return address;
 }
@@ -36,37 +35,40 @@ UniqueFd new_socket() {
 
 bool JobClaim::try_to_hold(Time now) {
   if (held()) return true;
-  try_again_.reset();
-  drop(owner_);
+  stop_waiting();
   const Address address = address_of(job_);
   const auto* const name = reinterpret_cast<const sockaddr*>(&address.socket);
-  if (UniqueFd listener = new_socket();
-      listener && bind(listener.get(), name, address.size) == 0 &&
+  UniqueFd listener = new_socket();
+  if (listener && bind(listener.get(), name, address.size) == 0 &&
       listen(listener.get(), SOMAXCONN) == 0) {
     listener_ = std::move(listener);
     poller_.watch(listener_.get(), kReadable, tag_);
     return true;
   }
+  listener.reset();
   UniqueFd owner = new_socket();
-  if (owner && connect(owner.get(), name, address.size) == 0) {
-    Peer peer(std::move(owner));
-    // Another user cannot keep this one from its slot.
-    if (!peer.same_user()) return false;
-    owner_ = peer.take_socket();
-    poller_.watch(owner_.get(), kReadable, tag_);
-  } else {
+  if (!owner || connect(owner.get(), name, address.size) != 0) {
     try_again_ = now + kRetry;
+    return false;
   }
-  return false;
+  owner_.emplace(std::move(owner));
+  poller_.watch(owner_->socket_fd(), kReadable, tag_);
+  if (!owner_->same_user()) {
+    stop_waiting();
+    unshared_ = true;  // Nobody can keep another user from the slot.
+  }
+  return held();
 }
 
 void JobClaim::stop_waiting() {
   try_again_.reset();
-  drop(owner_);
+  if (!owner_) return;
+  poller_.unwatch(owner_->socket_fd());
+  owner_.reset();
 }
 
 bool JobClaim::others_wait() {
-  while (held()) {
+  while (listener_) {
     UniqueFd other(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!other) break;
     others_.push_back(std::move(other));
@@ -80,14 +82,11 @@ bool JobClaim::others_wait() {
 }
 
 void JobClaim::give_up() {
-  drop(listener_);
+  unshared_ = false;
+  if (!listener_) return;
+  poller_.unwatch(listener_.get());
+  listener_.reset();
   others_.clear();
-}
-
-void JobClaim::drop(UniqueFd& socket) {
-  if (!socket) return;
-  poller_.unwatch(socket.get());
-  socket.reset();
 }
 
 }  // namespace jobslots

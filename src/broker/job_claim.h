@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "jobslots/unique_fd.h"
+#include "system/peer.h"
 #include "system/poller.h"
 
 namespace jobslots {
@@ -25,7 +26,7 @@ class JobClaim {
   JobClaim(Poller& poller, Poller::Tag tag, std::string job)
       : poller_(poller), tag_(tag), job_(std::move(job)) {}
 
-  bool held() const { return static_cast<bool>(listener_); }
+  bool held() const { return unshared_ || listener_; }
   /// Tries to get it, or waits for its owner. Whether it is held now. To be called again when the
   /// poller tells of the tag, and at try_again().
   /// Throws as Poller::watch() does, and so do the others.
@@ -38,14 +39,13 @@ class JobClaim {
   void give_up();
 
  private:
-  void drop(UniqueFd& socket);
-
   Poller& poller_;
   Poller::Tag tag_;
   std::string job_;
-  UniqueFd listener_;            ///< While it is held.
+  UniqueFd listener_;             ///< While it is held.
   std::vector<UniqueFd> others_;  ///< Those that wait, while it is held.
-  UniqueFd owner_;               ///< The connection to who has it, while this waits.
+  std::optional<Peer> owner_;     ///< Who has it, while this waits.
+  bool unshared_ = false;         ///< The name is another user's.
   std::optional<Time> try_again_;
 };
 

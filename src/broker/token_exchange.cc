@@ -26,7 +26,7 @@ std::size_t TokenExchange::free(Need need) const {
   if (need == Need::kNothing) return 0;
   // To read is as quick as to count.
   if (need == Need::kAnyToken) return std::numeric_limits<std::size_t>::max();
-  if (const auto number = count()) return *number;
+  if (const auto number = count()) return *number + returning_.size();
   pollfd readable{source_.read_fd(), POLLIN, 0};  // A device that cannot count.
   return poll(&readable, 1, 0) == 1 ? 1 : 0;
 }
@@ -34,6 +34,13 @@ std::size_t TokenExchange::free(Need need) const {
 std::optional<std::size_t> TokenExchange::count() const {
   const auto number = source_.tokens_available();
   return number ? std::optional(static_cast<std::size_t>(*number)) : std::nullopt;
+}
+
+std::optional<char> TokenExchange::try_take() {
+  if (returning_.empty()) return source_.try_take();
+  const char token = returning_.back();
+  returning_.pop_back();
+  return token;
 }
 
 void TokenExchange::give_back(char token) {

@@ -28,7 +28,8 @@ class TokenExchange {
   std::size_t free(Need need) const;
   /// The number that lies there, where the jobserver can tell.
   std::optional<std::size_t> count() const;
-  std::optional<char> try_take() { return source_.try_take(); }
+  /// One of those first that make's pipe has not taken back yet.
+  std::optional<char> try_take();
 
   /// Returns the token, at once or when there is room.
   void give_back(char token);

@@ -12,6 +12,9 @@
 namespace jobslots {
 namespace {
 
+/// Lets the broker be nobody's child: this process ends at once.
+constexpr std::string_view kDetach = "--detach";
+
 constexpr const char* kNotByHand = "started by the pytest plugin, not by hand";
 
 /// What the first worker needs: its socket and its pidfd.
@@ -31,14 +34,15 @@ struct Parts {
   TokenSource tokens;
   Rendezvous rendezvous;
   Poller poller;
+  std::optional<Job> job;
 };
 
 /// What cannot be had is missing here, not later.
-Result<Parts> get_parts(Result<TokenSource> tokens, int controllers_life) {
+Result<Parts> get_parts(Result<TokenSource> tokens, std::optional<Job> job, int controllers_life) {
   if (const auto* why = std::get_if<Unavailable>(&tokens)) return *why;
   auto& source = std::get<TokenSource>(tokens);
   close_all_descriptors_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controllers_life,
-                             source.read_fd(), source.write_fd()});
+                             source.read_fd(), source.write_fd(), job ? job->life.get() : -1});
   auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
   if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return *why;
   auto poller = Poller::create();
@@ -47,31 +51,41 @@ Result<Parts> get_parts(Result<TokenSource> tokens, int controllers_life) {
     return Unavailable{Reason::kSystem, "too few descriptors are allowed (ulimit -n)"};
   }
   return Parts{std::move(source), std::get<Rendezvous>(std::move(rendezvous)),
-               std::get<Poller>(std::move(poller))};
+               std::get<Poller>(std::move(poller)), std::move(job)};
 }
 
 int serve(Peer controller, Parts parts) {
   controller.send(to_packet(message::WelcomeController{
       parts.tokens.makeflags().job_slots.value_or(0), parts.rendezvous.socket_path()}));
   Broker broker(std::move(controller), std::move(parts.tokens), std::move(parts.rendezvous),
-                std::move(parts.poller), Log(getenv(Log::kVariable)));
+                std::move(parts.poller), std::move(parts.job), Log(getenv(Log::kVariable)));
   return broker.run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace
 
 int broker_command(Arguments arguments) {
-  if (!arguments.empty() || !is_packet_socket(STDIN_FILENO)) throw UsageError(kNotByHand);
+  const bool detach = arguments.size() == 1 && arguments.front() == kDetach;
+  if ((!arguments.empty() && !detach) || !is_packet_socket(STDIN_FILENO)) {
+    throw UsageError(kNotByHand);
+  }
   ignore_all_signals_but_faults();
   setsid();
   allow_many_descriptors();
   // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
   // path of a fifo there may be relative.
   auto tokens = TokenSource::from_environment();
+  std::optional<Job> job;
+  if (const auto* source = std::get_if<TokenSource>(&tokens)) {
+    job = find_job(ancestors(), source->read_fd());
+  }
+  // Who waits for all children of the controller, or ends them, does not mean this one. From here
+  // on its ancestors are not known any more.
+  if (detach && fork() != 0) return EXIT_SUCCESS;
   if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
   Peer controller{UniqueFd(STDIN_FILENO)};
   if (!said_hello(controller)) throw UsageError(kNotByHand);
-  auto parts = get_parts(std::move(tokens), controller.life_fd());
+  auto parts = get_parts(std::move(tokens), std::move(job), controller.life_fd());
   if (const auto* why = std::get_if<Unavailable>(&parts)) {
     controller.send(
         to_packet(message::Unavailable{std::string(name_of(why->reason)), why->message()}));

@@ -1,16 +1,41 @@
 #include "jobslots/client.h"
 
 #include <poll.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 namespace jobslots {
+namespace {
+
+constexpr int kNone = -1;  ///< No descriptor: poll(2) passes negative ones over.
+
+/// Waits for one of two things. Where the system cannot do that now, it has to be asked again.
+void wait(pollfd one, pollfd other) {
+  std::array<pollfd, 2> both{one, other};
+  if (poll(both.data(), both.size(), -1) < 0 && errno != EINTR) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+bool is_readable(int fd) {
+  pollfd readable{fd, POLLIN, 0};
+  return poll(&readable, 1, 0) == 1;
+}
+
+}  // namespace
 
 struct Slot::Jobserver {
   explicit Jobserver(TokenSource source) : tokens(std::move(source)) {}
 
   TokenSource tokens;
   bool implicit_in_use = false;
+  /// The process that the slots belong to, and not its children.
+  const pid_t owner = getpid();
 };
 
 Slot& Slot::operator=(Slot&& other) noexcept {
@@ -26,20 +51,19 @@ Slot::~Slot() { give_back(); }
 
 void Slot::give_back() {
   const auto jobserver = std::move(jobserver_);
-  if (!jobserver) return;
+  if (!jobserver || getpid() != jobserver->owner) return;
   if (!token_) {
     jobserver->implicit_in_use = false;
     return;
   }
   while (!jobserver->tokens.try_return(*token_)) {
-    pollfd writable{jobserver->tokens.write_fd(), POLLOUT, 0};
-    poll(&writable, 1, -1);
+    wait({jobserver->tokens.write_fd(), POLLOUT, 0}, {kNone, 0, 0});
   }
 }
 
 Result<Client> Client::from_environment() {
   auto tokens = TokenSource::from_environment();
-  if (auto* why = std::get_if<Unavailable>(&tokens)) return *why;
+  if (auto* why = std::get_if<Unavailable>(&tokens)) return std::move(*why);
   return Client(std::get<TokenSource>(std::move(tokens)));
 }
 
@@ -47,19 +71,30 @@ Client::Client(TokenSource tokens)
     : jobserver_(std::make_shared<Slot::Jobserver>(std::move(tokens))) {}
 
 std::optional<Slot> Client::try_acquire() {
-  if (!jobserver_) return std::nullopt;
+  if (!jobserver_ || getpid() != jobserver_->owner) return std::nullopt;
   if (!std::exchange(jobserver_->implicit_in_use, true)) return Slot(jobserver_, std::nullopt);
   if (const auto token = jobserver_->tokens.try_take()) return Slot(jobserver_, token);
   return std::nullopt;
 }
 
+std::optional<Slot> Client::acquire(int other_fd) {
+  for (;;) {
+    if (auto slot = try_acquire()) return slot;
+    if (is_readable(other_fd)) return std::nullopt;
+    wait({lost() ? kNone : fd(), POLLIN, 0}, {other_fd, POLLIN, 0});
+  }
+}
+
 std::optional<Slot> Client::acquire() {
   for (;;) {
     if (auto slot = try_acquire()) return slot;
-    if (!jobserver_ || jobserver_->tokens.lost()) return std::nullopt;
-    pollfd readable{jobserver_->tokens.read_fd(), POLLIN, 0};
-    poll(&readable, 1, -1);
+    if (lost()) return std::nullopt;
+    wait({fd(), POLLIN, 0}, {kNone, 0, 0});
   }
 }
+
+int Client::fd() const { return jobserver_ ? jobserver_->tokens.read_fd() : kNone; }
+
+bool Client::lost() const { return !jobserver_ || jobserver_->tokens.lost(); }
 
 }  // namespace jobslots

@@ -69,7 +69,9 @@ class Journal {
   Time span(Time now) const;
   /// How often a slot was lent, and how long somebody worked without one.
   std::size_t lends() const { return lends_; }
-  Time lent_for(Time now) const { return lent_for_ + (totals_.lent > 0 ? now - lent_since_ : Time{}); }
+  Time lent_for(Time now) const {
+    return lent_for_ + (totals_.lent > 0 ? now - lent_since_ : Time{});
+  }
   /// The workers that have been started, in the order in which they were.
   std::vector<WorkerSums> worker_sums(Time now) const;
 

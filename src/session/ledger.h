@@ -30,8 +30,8 @@
 ///
 ///  7. A client may keep its slot from one piece of work to the next, until it is asked to yield:
 ///     where another one waits and it has had the slot for kYieldAfter, and where its token is as
-///     old as kHandOverLimit. It is asked once a slot, as many as are waited for, and not before its
-///     first done: a start-up has no end at which it could yield.
+///     old as kHandOverLimit. It is asked once a slot, as many as are waited for, and not before
+///     its first done: a start-up has no end at which it could yield.
 ///
 ///  8. A slot may be lent beyond all others, as the way out of a deadlock. Who has one, and who was
 ///     on the implicit slot when that was lost, is *uncovered*: it comes before those who wait, and

@@ -141,23 +141,23 @@ struct WorkerSums {
   std::int64_t waited = 0;  ///< Nanoseconds of waiting for one.
 };
 struct Summed {
-  std::size_t most = 0;   ///< The most slots in use at one moment.
-  std::int64_t span = 0;  ///< Nanoseconds from the first slot taken to the last one free.
-  std::size_t lent = 0;   ///< How often a slot was lent.
+  std::size_t most = 0;       ///< The most slots in use at one moment.
+  std::int64_t span = 0;      ///< Nanoseconds from the first slot taken to the last one free.
+  std::size_t lent = 0;       ///< How often a slot was lent.
   std::int64_t lent_for = 0;  ///< Nanoseconds in which somebody worked on a lent slot.
 };
 
 }  // namespace message
 
-using FromClient = std::variant<message::Hello, message::Want, message::Next, message::Done,
-                                message::Start, message::Cancel, message::Ended, message::Lost,
-                                message::Sync, message::Title, message::Trace, message::Sum,
-                                message::Bye>;
-using ToClient = std::variant<message::Welcome, message::WelcomeController, message::Unavailable,
-                              message::Grant, message::Yield, message::Keep, message::Refused,
-                              message::Begin, message::Holds, message::Lent, message::Synced,
-                              message::Traced, message::Untraced, message::WorkerSums,
-                              message::Summed>;
+using FromClient =
+    std::variant<message::Hello, message::Want, message::Next, message::Done, message::Start,
+                 message::Cancel, message::Ended, message::Lost, message::Sync, message::Title,
+                 message::Trace, message::Sum, message::Bye>;
+using ToClient =
+    std::variant<message::Welcome, message::WelcomeController, message::Unavailable, message::Grant,
+                 message::Yield, message::Keep, message::Refused, message::Begin, message::Holds,
+                 message::Lent, message::Synced, message::Traced, message::Untraced,
+                 message::WorkerSums, message::Summed>;
 
 /// The message of a packet, or nothing where it is none of this protocol.
 std::optional<FromClient> parse(std::string_view packet);

@@ -54,7 +54,7 @@ void Session::hung_up(ClientId client, Time now) {
     part(client, now);
   } else if (std::exchange(controller_connected_, false)) {
     effects_.push_back(HangUp{client});
-        bye(now);
+    bye(now);
     if (!controller_.watched) controller_gone(now);
   }
   finish(now);
@@ -148,24 +148,24 @@ std::optional<Session::Effect> Session::next_effect() {
 }
 
 void Session::hear_controller(const FromClient& message, Time now) {
-  std::visit(Match{[&](const message::Start& start) {
-                     if (!controller_over_) this->start(start.name, now);
-                   },
-                   [&](const message::Cancel& cancel) {
-                     if (const auto entry = to_start_.find(cancel.name); entry != to_start_.end()) {
-                       journal_.forget(entry->second);
-                     }
-                     end_start(cancel.name, now);
-                   },
-                   [&](const message::Ended& ended) { end_start(ended.name, now); },
+  std::visit(
+      Match{[&](const message::Start& start) {
+              if (!controller_over_) this->start(start.name, now);
+            },
+            [&](const message::Cancel& cancel) {
+              if (const auto entry = to_start_.find(cancel.name); entry != to_start_.end()) {
+                journal_.forget(entry->second);
+              }
+              end_start(cancel.name, now);
+            },
+            [&](const message::Ended& ended) { end_start(ended.name, now); },
             [&](const message::Lost& lost) { lose(lost.name, now); },
-                   [&](const message::Sync&) { sync_asked_ = true; },
-                   [&](const message::Title& title) { title_ = title.text; },
-                   [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
-                   [&](const message::Sum&) { send_sums(now); },
-                               [&](const message::Bye&) { bye(now); },
-                   [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
-             message);
+            [&](const message::Sync&) { sync_asked_ = true; },
+            [&](const message::Title& title) { title_ = title.text; },
+            [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
+            [&](const message::Sum&) { send_sums(now); }, [&](const message::Bye&) { bye(now); },
+            [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
+      message);
 }
 
 void Session::hear_worker(ClientId client, const FromClient& message, Time now) {
@@ -174,7 +174,7 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
     return;
   }
   const auto* want = std::get_if<message::Want>(&message);
-    const auto* next = std::get_if<message::Next>(&message);
+  const auto* next = std::get_if<message::Next>(&message);
   const auto* done = std::get_if<message::Done>(&message);
   if (want == nullptr && next == nullptr && done == nullptr) {
     refuse(client, kNotAMessage, now);
@@ -182,7 +182,7 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
     refuse(client, "say hello first", now);
   } else if (want != nullptr) {
     journal_.set_work(client, want->work);
-        add(ledger_.want(client, now));
+    add(ledger_.want(client, now));
     // Nobody is there to be told of it, and make waits for this to end.
     if (controller_gone_ && want->work == trace::kFinishing) add(ledger_.lend_to(client, now));
   } else if (next != nullptr) {
@@ -221,7 +221,7 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
     journal_.expect_return(other);
     forget(other, now);
   }
-    worker.greeted = true;
+  worker.greeted = true;
   worker.name = hello.name;
   const unsigned rank = rank_of(hello.name);
   if (const auto started = to_start_.find(hello.name); started != to_start_.end()) {
@@ -233,8 +233,15 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
   }
   journal_.set_worker(client, hello.name);
   touched_.push_back(client);
-    send(client, message::Welcome{journal_.tracing()});
+  send(client, message::Welcome{journal_.tracing()});
   if (has_stalled_) send(client, message::Keep{});
+}
+
+void Session::send(ClientId client, ToClient message) {
+  // Who has lost its connection works on its slot, and is told nothing.
+  const auto worker = workers_.find(client);
+  if (worker != workers_.end() && !worker->second.connected) return;
+  effects_.push_back(Send{client, std::move(message)});
 }
 
 /// A controller that breaks the protocol keeps its connection: the session hangs on it.
@@ -296,9 +303,9 @@ void Session::end_start(std::string_view name, Time now) {
 }
 
 const std::string& Session::name_to_start(ClientId client) const {
-  return std::ranges::find_if(to_start_, [client](const auto& entry) {
-           return entry.second == client;
-         })->first;
+  return std::ranges::find_if(to_start_,
+                              [client](const auto& entry) { return entry.second == client; })
+      ->first;
 }
 
 void Session::end_starts(Time now) {
@@ -358,7 +365,6 @@ void Session::lend(Time now) {
   add(actions);
 }
 
-
 void Session::send_sums(Time now) {
   for (const Journal::WorkerSums& worker : journal_.worker_sums(now)) {
     send(kController, message::WorkerSums{worker.name, worker.held.count(), worker.waited.count()});
@@ -374,7 +380,7 @@ void Session::finish(Time now) {
     actions_.pop_front();
     carry_out(action, now);
   }
-    if (!touched_.empty()) stall_.moved(now);
+  if (!touched_.empty()) stall_.moved(now);
   for (const ClientId client : touched_) journal_.record(client, ledger_.state_of(client), now);
   touched_.clear();
   journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now);
@@ -386,7 +392,7 @@ void Session::carry_out(const Ledger::Action& action, Time now) {
               touched_.push_back(grant.client);
               send(grant.client, message::Grant{});
             },
-                        [&](const Ledger::Yield& yield) { send(yield.client, message::Yield{}); },
+            [&](const Ledger::Yield& yield) { send(yield.client, message::Yield{}); },
             [&](const Ledger::Begin& begin) {
               const std::string& name = name_to_start(begin.client);
               journal_.set_worker(begin.client, name);

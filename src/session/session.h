@@ -119,6 +119,8 @@ class Session {
   bool wants_implicit_slot() const;
   /// Whether the implicit slot may go to another session of the job: here it is of no use now.
   bool can_spare_implicit_slot() const;
+  /// How many work on a slot that is lent, or was on the implicit one when that was lost.
+  std::size_t uncovered() const { return ledger_.uncovered(); }
   /// The tokens that have not been returned.
   std::string tokens() const { return ledger_.tokens(); }
   bool tracing() const { return journal_.tracing(); }
@@ -138,16 +140,16 @@ class Session {
   void hear_controller(const FromClient& message, Time now);
   void hear_worker(ClientId client, const FromClient& message, Time now);
   void greet(ClientId client, const message::Hello& hello, Time now);
-  void send(ClientId client, ToClient message) { effects_.push_back(Send{client, message}); }
+  void send(ClientId client, ToClient message);
   void refuse(ClientId client, std::string why, Time now);
   void part(ClientId client, Time now);
   void forget(ClientId client, Time now);
-    void bye(Time now);
+  void bye(Time now);
   void controller_gone(Time now);
   void start(const std::string& name, Time now);
   void end_start(std::string_view name, Time now);
   void end_starts(Time now);
-    const std::string& name_to_start(ClientId client) const;
+  const std::string& name_to_start(ClientId client) const;
   void send_sums(Time now);
   void lose(std::string_view name, Time now);
   bool may_stall() const;

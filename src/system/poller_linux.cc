@@ -57,7 +57,7 @@ std::vector<Poller::Tag> Poller::wait(std::optional<std::chrono::nanoseconds> li
   }
   std::vector<Tag> tags;
   for (int i = 0; i < count; ++i) {
-        const Tag tag = events.at(static_cast<std::size_t>(i)).data.u64;  // It may be misaligned there.
+    const Tag tag = events.at(static_cast<std::size_t>(i)).data.u64;  // It may be misaligned there.
     tags.push_back(tag);
   }
   return tags;

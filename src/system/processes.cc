@@ -1,6 +1,7 @@
 #include "system/processes.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,17 @@ std::optional<std::string> read_whole(const std::string& path) {
   }
 }
 
+/// Each text ends with a zero.
+std::vector<std::string> split_at_zeros(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\0', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
 /// make of make-3.81, gmake of gmake4.
 std::string_view without_version(std::string_view name) {
   return name.substr(0, name.find_last_not_of("0123456789.-_") + 1);
@@ -66,16 +78,19 @@ std::vector<Process> ancestors() {
   return processes;
 }
 
-std::optional<pid_t> nearest_make(const char* make_variable) {
+bool is_make(const Process& process, const char* make_variable) {
   constexpr std::size_t kNameLimit = 15;  // TASK_COMM_LEN - 1, see prctl(2) PR_SET_NAME.
   constexpr std::array<std::string_view, 4> kMakes{"make", "gmake", "gnumake", "remake"};
   std::string_view own_name = make_variable == nullptr ? "" : make_variable;
   own_name.remove_prefix(own_name.rfind('/') + 1);  // npos + 1 is 0.
   own_name = own_name.substr(0, kNameLimit);
+  if (!own_name.empty() && process.name == own_name) return true;
+  return std::ranges::find(kMakes, without_version(process.name)) != kMakes.end();
+}
+
+std::optional<pid_t> nearest_make(const char* make_variable) {
   for (const Process& process : ancestors()) {
-    if (!own_name.empty() && process.name == own_name) return process.pid;
-    const std::string_view name = without_version(process.name);
-    if (std::ranges::find(kMakes, name) != kMakes.end()) return process.pid;
+    if (is_make(process, make_variable)) return process.pid;
   }
   return std::nullopt;
 }
@@ -83,13 +98,19 @@ std::optional<pid_t> nearest_make(const char* make_variable) {
 std::optional<std::vector<std::string>> command_line(pid_t pid) {
   const auto text = read_whole(proc_path(pid, "cmdline"));
   if (!text) return std::nullopt;
-  std::vector<std::string> words;
-  for (std::size_t begin = 0; begin < text->size();) {
-    const std::size_t end = std::min(text->find('\0', begin), text->size());
-    words.push_back(text->substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
+  return split_at_zeros(*text);
+}
+
+std::optional<std::vector<std::string>> environment(pid_t pid) {
+  const auto text = read_whole(proc_path(pid, "environ"));
+  if (!text || (!text->empty() && text->find('=') == std::string::npos)) return std::nullopt;
+  return split_at_zeros(*text);
+}
+
+bool is_another_users(pid_t pid) {
+  struct stat status {};
+  const uid_t user = geteuid();
+  return user != 0 && stat(proc_path(pid, "").c_str(), &status) == 0 && status.st_uid != user;
 }
 
 std::optional<std::string> program_path(pid_t pid) {

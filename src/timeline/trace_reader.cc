@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "session/trace_vocabulary.h"
+#include "timeline/salvage.h"
 #include "timeline/text.h"
 
 namespace jobslots::timeline {
@@ -99,10 +101,19 @@ class TraceReader::File {
             return keep(depth, event, value);
           });
       reading_.complete = rest.is_array() || rest.is_object();
+      if (reading_.complete) return reading_;
     } catch (const json::parse_error& error) {
       reading_.byte = error.byte;
     } catch (const json::exception&) {  // A number that no double holds.
     }
+    const std::size_t first_error = std::exchange(reading_, Reading()).byte;
+    std::erase_if(reader_.processes_,
+                  [this](const auto& entry) { return entry.first.first == number_; });
+    const Salvaged salvaged =
+        salvage(text, [this](std::string_view event) { return read_event(event); });
+    reading_.complete = salvaged.complete;
+    reading_.unreadable = salvaged.passed;
+    reading_.byte = reading_.spans == 0 ? first_error : salvaged.byte;
     return reading_;
   }
 
@@ -114,6 +125,15 @@ class TraceReader::File {
     if (event != Event::object_end || depth != event_depth_) return true;
     if (event_depth_ == 1 || in_events_) handle(value);
     return false;
+  }
+
+  bool read_event(std::string_view text) {
+    try {
+      handle(json::parse(text));
+    } catch (const json::exception&) {
+      return false;
+    }
+    return true;
   }
 
   void handle(const json& event) {

@@ -83,7 +83,7 @@ TEST(BrokerAndClients, ANameWithBlanks) {
     EXPECT_EQ(session.tokens_available(), 1) << "it works on the slot that it was started with";
     say(session.controller(), "sum");
     EXPECT_THAT(hear(session.controller()), MatchesRegex("worker a b [0-9]+ 0"));
-    EXPECT_THAT(hear(session.controller()), MatchesRegex("summed 1 [0-9]+"));
+    EXPECT_THAT(hear(session.controller()), MatchesRegex("summed 1 [0-9]+ 0 0"));
   }
   session.expect_end();
 }

@@ -530,7 +530,8 @@ class Model {
       return granted(actions[0], std::nullopt);
     }
     const auto* begin = std::get_if<Ledger::Begin>(&actions[0]);
-    if (begin == nullptr || begin->client != to_start_.front()) return "starts begin in their order";
+    if (begin == nullptr || begin->client != to_start_.front())
+      return "starts begin in their order";
     if (implicit_slot_free()) {
       implicit_slot_in_use_ = true;
     } else {

@@ -14,8 +14,8 @@
 
 namespace jobslots::test {
 
-/// An effect as a word: "0: begin a", "1: grant", "hang up 1", "drop 1", "interrupt 1", "return a",
-/// "open trace FILE".
+/// An effect as a word: "0: begin a", "1: grant", "hang up 1", "drop 1", "interrupt 1", "kill 1",
+/// "examine 1 2", "return a", "open trace FILE".
 struct ToWord {
   std::string operator()(const Session::Send& send) const {
     return std::to_string(send.client) + ": " + to_packet(send.message);
@@ -28,6 +28,14 @@ struct ToWord {
   }
   std::string operator()(const Session::Interrupt& interrupt) const {
     return "interrupt " + std::to_string(interrupt.client);
+  }
+  std::string operator()(const Session::Kill& kill) const {
+    return "kill " + std::to_string(kill.client);
+  }
+  std::string operator()(const Session::Examine& examine) const {
+    std::string word = "examine";
+    for (const Session::ClientId client : examine.clients) word += " " + std::to_string(client);
+    return word;
   }
   std::string operator()(const Session::Return& token) const {
     return std::string("return ") + token.token;
@@ -79,6 +87,11 @@ class SessionTest : public testing::Test {
     }
   }
   void pass(Session::Time time) { now_ += time; }
+  /// The clients that were to be examined have used so much CPU time in their lives.
+  Words examined(std::optional<Session::Time> cpu) {
+    session_.examined(cpu, now_);
+    return settled();
+  }
 
   Session session_{{1000, true}, 3};
   std::deque<char> tokens_{'a', 'b'};  ///< Those that lie in make's jobserver.

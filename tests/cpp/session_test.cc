@@ -65,15 +65,35 @@ TEST_F(SessionAndDeath, TheControllerDies) {
   EXPECT_EQ(tokens_.size(), 2U);
 }
 
-TEST_F(SessionAndDeath, TheControllersConnectionEndsButItLives) {
+TEST_F(SessionAndDeath, TheEndOfTheControllersConnectionIsAsGoodAsBye) {
   const Client worker = greeted();
   EXPECT_THAT(hung_up(Session::kController), ElementsAre("hang up 0"));
   EXPECT_THAT(said(worker, "want"), ElementsAre("1: grant"));
   EXPECT_THAT(hung_up(Session::kController), IsEmpty());
-  gone(worker);
   EXPECT_FALSE(session_.over());
-  gone(Session::kController);
+  gone(worker);
   EXPECT_TRUE(session_.over());
+}
+
+TEST_F(SessionAndDeath, WhoseControllerIsDeadTearsDownWithoutWaiting) {
+  tokens_.clear();
+  said(greeted(), "want");
+  const Client other = greeted();
+  gone(Session::kController);
+  EXPECT_THAT(said(other, "want test a.py::test"), IsEmpty());
+  EXPECT_THAT(gone(other), ElementsAre("drop 2"));
+  const Client late = greeted();
+  EXPECT_THAT(said(late, "want finishing"), ElementsAre("3: grant"));
+}
+
+TEST_F(SessionAndDeath, AWorkerThatXdistHasGivenUpIsEnded) {
+  tokens_.clear();
+  said(greeted("gw0"), "want");
+  said(greeted("gw1"), "want");
+  EXPECT_THAT(controller_said("lost gw0"), ElementsAre("kill 1", "drop 1", "2: grant"));
+  EXPECT_THAT(controller_said("lost nobody"), IsEmpty());
+  controller_said("start gw2");
+  EXPECT_THAT(controller_said("lost gw2"), IsEmpty()) << "it was never there";
 }
 
 TEST_F(SessionAndDeath, AControllerThatIsNotWatchedIsGoneWithItsConnection) {
@@ -93,6 +113,18 @@ TEST_F(SessionAndClosedSockets, AWorkerThatLivesKeepsItsSlotAndReleasesItWithIts
   EXPECT_THAT(said(one, "done"), IsEmpty()) << "it has no connection";
   const Client again = session_.connected({1001, true});
   EXPECT_THAT(said(again, "hello 1 worker gw0"), ElementsAre("drop 1", "3: welcome 1", "2: grant"));
+}
+
+TEST_F(SessionAndClosedSockets, WhoCannotBeToldKeepsItsSlot) {
+  tokens_.clear();
+  said(greeted(), "want");
+  said(1, "done");
+  said(1, "want");
+  said(greeted(), "want");
+  hung_up(1);
+  pass(Ledger::kYieldAfter);
+  EXPECT_THAT(settled(), IsEmpty()) << "it is to yield, and cannot be told";
+  EXPECT_THAT(gone(1), ElementsAre("drop 1", "2: grant"));
 }
 
 TEST_F(SessionAndClosedSockets, WithoutAWatchTheConnectionIsTheLife) {
@@ -198,7 +230,114 @@ TEST_F(SessionAndTraces, SumsAreThereWithoutOne) {
   said(worker, "want");
   pass(std::chrono::nanoseconds(5));
   said(worker, "done");
-  EXPECT_THAT(controller_said("sum"), ElementsAre("0: worker a b 5 0", "0: summed 1 5"));
+  EXPECT_THAT(controller_said("sum"), ElementsAre("0: worker a b 5 0", "0: summed 1 5 0 0"));
+}
+
+TEST_F(SessionAndTraces, ASlotThatIsKeptIsWorkedOnTestByTest) {
+  session_.trace_opened(now_);
+  const Client worker = greeted();
+  said(worker, "want test a.py::one");
+  pass(std::chrono::seconds(1));
+  EXPECT_THAT(said(worker, "next passed test a.py::two"), IsEmpty());
+  pass(std::chrono::seconds(2));
+  said(worker, "done failed");
+  const std::string text = session_.take_trace();
+  EXPECT_THAT(text, testing::HasSubstr(R"("name":"a.py::one")"));
+  EXPECT_THAT(text, testing::HasSubstr(R"("dur":1000000.000,"args":{"outcome":"passed"})"));
+  EXPECT_THAT(text, testing::HasSubstr(R"("dur":2000000.000,"args":{"outcome":"failed"})"));
+  EXPECT_THAT(said(worker, "next passed test a.py::three"),
+              ElementsAre("1: refused goes on without a slot", "drop 1"));
+}
+
+/// Two workers under one slot, of which the first has it. Both have started up.
+class SessionThatStandsStill : public SessionTest {
+ protected:
+  SessionThatStandsStill() {
+    tokens_.clear();
+    for (Client client : {greeted("gw0"), greeted("gw1")}) {
+      said(client, "want");
+      said(client, "done");
+    }
+    said(1, "want");
+    said(2, "want");
+    pass(Stall::kFirstLook - std::chrono::milliseconds(1));
+    EXPECT_THAT(settled(), ElementsAre("1: yield"));
+    pass(std::chrono::milliseconds(1));
+  }
+};
+
+TEST_F(SessionThatStandsStill, LendsASlotWhereThoseThatHoldUseNoCpu) {
+  EXPECT_EQ(session_.need(now_).again, now_);
+  EXPECT_THAT(settled(), ElementsAre("examine 1"));
+  EXPECT_THAT(examined(std::chrono::seconds(7)), IsEmpty());
+  pass(Stall::kLimit - Stall::kFirstLook - std::chrono::nanoseconds(1));
+  EXPECT_THAT(settled(), IsEmpty());
+  pass(std::chrono::nanoseconds(1));
+  EXPECT_THAT(settled(), ElementsAre("examine 1"));
+  EXPECT_THAT(examined(std::chrono::milliseconds(7100)),
+              ElementsAre("0: holds gw0", "1: keep", "2: keep", "0: lent gw1", "2: grant"));
+  pass(std::chrono::seconds(3));
+  EXPECT_THAT(said(2, "done"), IsEmpty()) << "the lent slot is nobody's";
+  EXPECT_THAT(controller_said("sum").back(), "0: summed 2 13000000000 1 3000000000");
+  const Client late = connected();
+  EXPECT_THAT(said(late, "hello 1 worker gw2"), ElementsAre("3: welcome 1", "3: keep"));
+}
+
+TEST_F(SessionThatStandsStill, DoesNotWhereTheyWork) {
+  settled();
+  examined(std::chrono::seconds(7));
+  for (int i = 8; i < 12; ++i) {
+    pass(Stall::kLimit);
+    EXPECT_THAT(settled(), ElementsAre("examine 1"));
+    EXPECT_THAT(examined(std::chrono::seconds(i)), IsEmpty());
+  }
+}
+
+TEST_F(SessionThatStandsStill, NorWhereThatCannotBeKnown) {
+  settled();
+  EXPECT_THAT(examined(std::nullopt), IsEmpty());
+  pass(Stall::kFirstLook);
+  EXPECT_THAT(settled(), ElementsAre("examine 1"));
+  EXPECT_THAT(examined(std::nullopt), IsEmpty());
+}
+
+TEST_F(SessionThatStandsStill, CountsAgainFromEachHandOver) {
+  settled();
+  examined(std::chrono::seconds(7));
+  pass(std::chrono::seconds(5));
+  EXPECT_THAT(said(1, "done"), ElementsAre("2: grant"));
+  said(1, "want");
+  pass(std::chrono::milliseconds(1999));
+  EXPECT_THAT(settled(), ElementsAre("2: yield"));
+}
+
+TEST_F(SessionThatStandsStill, BeginsAWorkerWhereNobodyWaits) {
+  hung_up(2);
+  controller_said("start gw2");
+  pass(Stall::kFirstLook);
+  EXPECT_THAT(settled(), ElementsAre("examine 1"));
+  examined(std::chrono::seconds(7));
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7)),
+              ElementsAre("0: holds gw0", "1: keep", "0: lent gw2", "0: begin gw2"));
+}
+
+TEST(SessionOfAJob, HasTheImplicitSlotWhenItIsGivenIt) {
+  Session session({1000, true}, 3, false);
+  const Session::Time now = std::chrono::hours(1);
+  EXPECT_FALSE(session.wants_implicit_slot());
+  const auto worker = session.connected({1001, true});
+  session.said(worker, "hello 1 worker gw0", now);
+  session.said(worker, "want", now);
+  EXPECT_TRUE(session.wants_implicit_slot());
+  session.implicit_slot_gained(now);
+  EXPECT_FALSE(session.wants_implicit_slot());
+  EXPECT_FALSE(session.can_spare_implicit_slot());
+  session.said(worker, "done", now);
+  EXPECT_TRUE(session.can_spare_implicit_slot());
+  session.implicit_slot_lost(now);
+  EXPECT_FALSE(session.wants_implicit_slot()) << "there is nothing to do";
 }
 
 }  // namespace

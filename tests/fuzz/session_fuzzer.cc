@@ -10,7 +10,8 @@
 ///     0#TEXT    sends forty packets
 ///     0-        closes its connection
 ///     0x  0o    dies; dies while a child of it keeps its connection open
-///     0t5       five milliseconds pass
+///     0t5       five milliseconds pass; 0s5: five seconds
+///     0j  0k    the implicit slot is lost; is the session's again
 ///     0<  0=    a neighbour takes a token; returns it
 ///     0!        the next trace cannot be opened, or ends
 ///
@@ -104,6 +105,8 @@ class World {
   void carry_out(const Session::HangUp& hang_up);
   void carry_out(const Session::Drop& drop);
   void carry_out(const Session::Interrupt& interrupt);
+  void carry_out(const Session::Kill& kill);
+  void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token) { make_.push_back(token.token); }
   void carry_out(const Session::OpenTrace& trace);
   void check_state();
@@ -124,9 +127,11 @@ class World {
   std::deque<char> neighbours_;
   std::chrono::nanoseconds now_{std::chrono::hours(1)};
   long last_pid_ = 1;
+  bool has_implicit_slot_ = true;
   bool controller_said_bye_ = false;
   bool controller_told_dead_ = false;
   bool trace_fails_ = false;
+  bool examine_known_ = false;
   std::string trace_ = "[";
 };
 
@@ -177,6 +182,17 @@ void World::play(Client& client, char verb, std::string_view text) {
       break;
     case 't':
       now_ += std::chrono::milliseconds(text.empty() ? 1 : static_cast<unsigned char>(text[0]));
+      break;
+    case 's':
+      now_ += std::chrono::seconds(text.empty() ? 1 : static_cast<unsigned char>(text[0]));
+      break;
+    case 'j':
+      if (std::exchange(has_implicit_slot_, false)) session_->implicit_slot_lost(now_);
+      break;
+    case 'k':
+      if (controller_told_dead_) break;
+      has_implicit_slot_ = true;
+      session_->implicit_slot_gained(now_);
       break;
     case '<':
       if (make_.empty()) break;
@@ -323,6 +339,22 @@ void World::carry_out(const Session::Interrupt& interrupt) {
   check(connections_.contains(interrupt.client), "who is interrupted is known");
 }
 
+void World::carry_out(const Session::Kill& kill) {
+  check(connections_.contains(kill.client), "who is ended is known");
+  Client& client = *connections_.at(kill.client).client;
+  check(&client != &controller_, "the controller is not ended");
+  client.alive = false;
+  client.grants = client.dones = 0;
+}
+
+/// Nobody ever uses any CPU time; half of the time that is not known.
+void World::carry_out(const Session::Examine& examine) {
+  examine_known_ = !examine_known_;
+  const auto cpu = std::chrono::nanoseconds(0);
+  session_->examined(examine_known_ ? std::optional(cpu) : std::nullopt, now_);
+  (void)examine;
+}
+
 void World::carry_out(const Session::OpenTrace&) {
   if (std::exchange(trace_fails_, false) || session_->tracing()) {
     session_->trace_ended("another writes to it");
@@ -337,7 +369,7 @@ void World::check_state() {
                        (good_.holds() ? 1U : 0U);
   const std::size_t free = make_.size() + neighbours_.size();
   check(free + session_->tokens().size() == kTokens, "no token is lost or made");
-  check(holders + free <= kJobSlots, "no slot is used twice");
+  check(holders + free <= kJobSlots + session_->uncovered(), "no slot is used twice");
   if (session_->over()) {
     check(controller_told_dead_ || controller_said_bye_,
           "the session lasts as its controller does");
@@ -360,7 +392,7 @@ void World::play_end() {
   // So many stay that a slot is left; without a controller there is no implicit one.
   close(bad_.at(0));
   die(bad_.at(0));
-  if (!controller_.alive || controller_told_dead_) {
+  if (!controller_.alive || controller_told_dead_ || !has_implicit_slot_) {
     close(bad_.at(1));
     die(bad_.at(1));
   }

@@ -176,7 +176,8 @@ def test_a_pipe_that_make_does_not_pass_on(
     assert found.status == 1
     assert found.reason_line == found.json["message"]
     assert found.json["reason"] == reason
-    assert found.json["detail"] == f"{detail}, and no ancestor process is a make"
+    ancestors = "and no ancestor process is a make (from MAKEFLAGS)"
+    assert found.json["detail"] == f"{detail}, {ancestors}"
     assert found.json["cure"].startswith("put + before the recipe line, or use GNU make >= 4.4")
 
 
