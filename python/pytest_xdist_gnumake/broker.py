@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import sys
-from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
-from .packets import PacketSocket
+from .packets import PacketSocket, socket_pair
 from .protocol import (
     SIZE_LIMIT,
     VERSION,
@@ -120,8 +119,7 @@ class BrokerProcess:
             return NoBroker("")
         if not sys.platform.startswith("linux"):
             return NoBroker(f"job slots are shared on Linux only, not on {sys.platform}")
-        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
-        ours.settimeout(_LOOK)
+        packets, theirs = socket_pair(_LOOK)
         try:
             # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here.
             # A session of its own keeps Ctrl-C and signals to make's process group away.
@@ -134,11 +132,10 @@ class BrokerProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            ours.close()
+            packets.close()
             return NoBroker(cannot_be_started(error))
         finally:
             theirs.close()
-        packets = PacketSocket(ours)
         answer = None
         with contextlib.suppress(OSError):
             packets.send(Hello(VERSION, "controller"))
@@ -279,4 +276,4 @@ def _status(process: Popen[bytes]) -> int:
         return process.wait(_LOOKS * _LOOK)
     except TimeoutExpired:
         process.kill()
-        return process.wait()
+        return -9

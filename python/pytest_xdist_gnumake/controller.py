@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import execnet
 import pytest
@@ -14,6 +15,7 @@ from .broker import BrokerProcess, NoBroker
 from .report import closing_lines
 
 if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class Controller:
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._trace: Path | None = None
+        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], str | None] | None = None
 
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
@@ -124,14 +127,23 @@ class Controller:
             self._trace = file
 
     def _stagger(self, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
-        from . import staggered
-
-        reason = staggered.why_not(self._config, specs)
+        """Have workers started when there is a slot for them, or say why they all start now."""
         if start_of_workers(self._config) == "all":
-            reason = "jobslots_start is 'all'"
-        if reason is None:
+            self._say_all_at_once("jobslots_start is 'all'")
+            return
+        try:
+            from . import staggered
+        except ImportError:
+            self._say_all_at_once("this version of pytest-xdist is not known")
+            return
+        if reason := staggered.why_not(self._config, specs):
+            self._say_all_at_once(reason)
+        else:
             staggered.stagger(self._config, broker, specs)
-        elif self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
+            self._adopt_scheduler = staggered.adopt_scheduler
+
+    def _say_all_at_once(self, reason: str) -> None:
+        if self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
             self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -140,11 +152,10 @@ class Controller:
         node.workerinput["workercount"] = self._worker_count
 
     @pytest.hookimpl(optionalhook=True, wrapper=True)
-    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
         scheduler = yield
-        session: Any = self._config.pluginmanager.getplugin("dsession")
-        if hasattr(session, "adopt_scheduler"):
-            session.adopt_scheduler(scheduler)
+        if self._adopt_scheduler and (reason := self._adopt_scheduler(self._config, scheduler)):
+            self._say_all_at_once(reason)
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)
@@ -166,9 +177,10 @@ class Controller:
         pytest calls no ``pytest_sessionfinish``, and execnet ends them when Python exits, in this
         way. A broker that ends before would leave those that come up just then without one.
         """
-        nodes: Any = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
-        if nodes is not None:
-            nodes.group.terminate(timeout=1.0)
+        with contextlib.suppress(Exception):  # What is not known is left to execnet.
+            from . import xdist_parts
+
+            xdist_parts.end_workers(self._config)
 
     def _report(self, line: str) -> None:
         terminal = self._config.pluginmanager.getplugin("terminalreporter")
