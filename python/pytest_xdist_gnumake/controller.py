@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
-#: session with a broker runs.
-ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
-
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
 
@@ -56,6 +52,9 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        # As they are before the first conftest file, which may change them.
+        self._environment = dict(os.environ)
+        self._folder = os.fspath(config.invocation_params.dir)
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._trace: Path | None = None
@@ -74,22 +73,21 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
-        self._worker_count = len(specs)
         broker = self._start_broker()
         if isinstance(broker, NoBroker):
             self._report(DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
             self._start_trace("there is no job server")
-            return (yield)
-        self._report(CLIENT_LINE)
-        self._start_trace()
-        environment = pytest.MonkeyPatch()
-        self._config.add_cleanup(environment.undo)
-        environment.setenv(ADDRESS_VARIABLE, f"{os.getpid()} {broker.address}")
-        self._config.add_cleanup(self._end_workers)
-        result = yield  # Everybody else sees all workers that are to be.
-        self._stagger(broker, specs)
+        else:
+            self._report(CLIENT_LINE)
+            self._start_trace()
+            broker.announce()
+            self._config.add_cleanup(self._end_workers)
+        result = yield  # Everybody else sees all workers that are to be, or changes them.
+        self._worker_count = len(specs)
+        if isinstance(broker, BrokerProcess):
+            self._stagger(broker, specs)
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -146,10 +144,14 @@ class Controller:
         if self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
             self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
 
-    @pytest.hookimpl(optionalhook=True, tryfirst=True)
-    def pytest_configure_node(self, node: WorkerController) -> None:
+    @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
+    def pytest_configure_node(self, node: WorkerController) -> Generator[None, T, T]:
         """A worker is told of all workers that may come, not only of those that are there."""
         node.workerinput["workercount"] = self._worker_count
+        result = yield
+        if isinstance(self._broker, BrokerProcess):
+            self._broker.announce()  # Somebody may have cleared the environment.
+        return result
 
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
@@ -165,7 +167,7 @@ class Controller:
 
     def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
-            self._broker = BrokerProcess.start()
+            self._broker = BrokerProcess.start(self._environment, self._folder)
             if isinstance(self._broker, BrokerProcess):
                 self._config.add_cleanup(self._broker.close)
         return self._broker

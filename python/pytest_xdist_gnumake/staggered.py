@@ -232,6 +232,7 @@ class StaggeredSession(DSession):
 
     def _start(self, worker_id: str) -> None:
         spec = self._to_start.pop(worker_id)
+        self._broker.announce()
         self._late.add(parts.set_up(self, spec))
         parts.keep_alive_no_more_for(self, spec)
 
