@@ -99,6 +99,7 @@ plugin: $(VENV)/installed
 FAULTS := $(wildcard tests/scenarios/test_faults_*.py)
 scenarios: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n3 tests/scenarios --ignore tests/scenarios/test_other_plugins.py \
+	  --ignore tests/scenarios/test_start_renamed.py \
 	  $(addprefix --ignore ,$(FAULTS))
 
 # The broker with sanitizers, in a virtual environment of its own. Its standard error is not seen:
@@ -122,11 +123,13 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
 	exit $$status
 
-# What depends on the inside of xdist, with each supported version; and beside other plugins.
+# What depends on the inside of xdist, with each supported version and the newest one, whatever its
+# number; with one of which a name is another one; and beside other plugins.
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
 	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/scenarios/test_start*.py; done
+	.venvs/xdist-newest/bin/python -m pytest -q -n3 tests/scenarios/test_start_renamed.py
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/scenarios/test_other_plugins.py
 
 # The chaos run for longer: make soak MINUTES=60.

@@ -6,16 +6,15 @@ import contextlib
 import itertools
 import os
 import sys
-from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from _thread import start_new_thread
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
 from .executable import EXECUTABLE
-from .packets import PacketSocket
+from .packets import PacketSocket, socket_pair
 from .protocol import (
     SIZE_LIMIT,
     VERSION,
@@ -44,6 +43,12 @@ from .protocol import (
     path_of_text,
     text_of_path,
 )
+
+#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
+#: session with a broker runs.
+ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
+
+_environ, _getpid, _rmdir, _unlink = os.environ, os.getpid, os.rmdir, os.unlink
 
 #: Seconds after which one who waits for the broker looks whether the socket is still there.
 _LOOK = 1.0
@@ -80,10 +85,10 @@ class Sums:
         return sum(worker.waited for worker in self.workers) / 1e9
 
 
-def environment_speaks_of_jobserver() -> bool:
+def speaks_of_jobserver(environment: Mapping[str, str]) -> bool:
     """Whether it is worth starting a broker, which knows how to read the variables."""
     variables = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS")
-    return any("--jobserver-" in os.environ.get(name, "") for name in variables)
+    return any("--jobserver-" in environment.get(name, "") for name in variables)
 
 
 def cannot_be_started(error: OSError) -> str:
@@ -113,31 +118,35 @@ class BrokerProcess:
         self._closing = False
 
     @classmethod
-    def start(cls) -> BrokerProcess | NoBroker:
-        """Start a broker for the jobserver in the environment, or say why there is none."""
-        if not environment_speaks_of_jobserver():
+    def start(
+        cls, environment: Mapping[str, str] | None = None, folder: str | None = None
+    ) -> BrokerProcess | NoBroker:
+        """Start a broker for the jobserver in this environment, or say why there is none.
+
+        A path in the environment is relative to ``folder``. Both are this process's own where they
+        are not given.
+        """
+        if environment is None:
+            environment = os.environ
+        if not speaks_of_jobserver(environment):
             return NoBroker("")
         if not sys.platform.startswith("linux"):
             return NoBroker(f"job slots are shared on Linux only, not on {sys.platform}")
-        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
-        ours.settimeout(_LOOK)
         try:
-            # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here.
-            # A session of its own keeps Ctrl-C and signals to make's process group away.
-            process = Popen(
-                [str(EXECUTABLE), "broker"],
-                stdin=theirs.fileno(),
-                stdout=DEVNULL,
-                stderr=DEVNULL,
-                close_fds=False,
-                start_new_session=True,
-            )
+            return cls._start(environment, folder)
+        except Exception as error:  # Whatever a conftest file has made of Python's modules.
+            return NoBroker(f"the job slot broker cannot be started: {error!r}")
+
+    @classmethod
+    def _start(cls, environment: Mapping[str, str], folder: str | None) -> BrokerProcess | NoBroker:
+        packets, theirs = socket_pair(_LOOK)
+        try:
+            process = _spawn(theirs.fileno(), environment, folder)
         except OSError as error:
-            ours.close()
+            packets.close()
             return NoBroker(cannot_be_started(error))
         finally:
             theirs.close()
-        packets = PacketSocket(ours)
         answer = None
         with contextlib.suppress(OSError):
             packets.send(Hello(VERSION, "controller"))
@@ -145,12 +154,20 @@ class BrokerProcess:
         if isinstance(answer, WelcomeController) and answer.version == VERSION:
             return cls(process, packets, answer.job_slots, path_of_text(answer.path))
         packets.close()
-        status = _status(process)
+        try:
+            status = process.wait(_LOOKS * _LOOK)
+        except TimeoutExpired:
+            process.kill()
+            return NoBroker(f"{EXECUTABLE} does not answer")
         if isinstance(answer, Unavailable):
             return NoBroker("" if answer.reason == "none" else answer.text)
         return NoBroker(
             f"{EXECUTABLE} ended with status {status}; cure: reinstall pytest-xdist-gnumake"
         )
+
+    def announce(self) -> None:
+        """Tell workers that are started from now on where the broker is."""
+        _environ[ADDRESS_VARIABLE] = f"{_getpid()} {self.address}"
 
     def start_trace(self, file: Path, title: str) -> None:
         """Let the broker write what the session does to ``file``, under this title."""
@@ -227,20 +244,22 @@ class BrokerProcess:
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""
         self._closing = True
+        _environ.pop(ADDRESS_VARIABLE, None)
         self._send(Bye())
         self._listen_to_nobody()
         try:
             self._listened.get(timeout=_LOOKS * _LOOK)
-        except Empty:
-            # It ends by itself later, as a child of init.
+            self._packets.close()
+            status = self._process.wait(_LOOKS * _LOOK)
+        except (Empty, TimeoutExpired):
+            # It ends by itself later, as a child of init, and returns its tokens.
             self._process.returncode = 0
             return
-        self._packets.close()
-        if _status(self._process) != 0:
+        if status != 0:
             # It was killed, and could not remove its folder.
             with contextlib.suppress(OSError):
-                Path(self.address).unlink()
-                Path(self.address).parent.rmdir()
+                _unlink(self.address)
+                _rmdir(Path(self.address).parent)
 
     def _listen_to_nobody(self) -> None:
         if not self._listening:
@@ -272,10 +291,24 @@ def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
     raise TimeoutError("the job slot broker does not answer")
 
 
-def _status(process: Popen[bytes]) -> int:
-    """The exit status of a broker that is about to end, if need be by force."""
+def _spawn(socket: int, environment: Mapping[str, str], folder: str | None) -> Popen[bytes]:
+    def start(cwd: str | None) -> Popen[bytes]:
+        # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here. A
+        # session of its own keeps Ctrl-C and signals to make's process group away.
+        return Popen(
+            [str(EXECUTABLE), "broker"],
+            stdin=socket,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            close_fds=False,
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+        )
+
     try:
-        return process.wait(_LOOKS * _LOOK)
-    except TimeoutExpired:
-        process.kill()
-        return process.wait()
+        return start(folder)
+    except OSError as error:
+        if folder is None or error.filename != folder:
+            raise
+        return start(None)  # The folder has been removed.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from _socket import AF_UNIX, SOCK_SEQPACKET
-from _socket import socket as Socket
 from typing import TypeVar
 
 from .packets import PacketSocket
@@ -46,16 +44,13 @@ class Connection:
         return self._socket
 
     def _connect(self) -> PacketSocket:
-        connected = Socket(AF_UNIX, SOCK_SEQPACKET)
+        packets = PacketSocket.connect(self._address)
         try:
-            connected.settimeout(None)
-            connected.connect(self._address)
-            packets = PacketSocket(connected)
             welcome = _exchange(packets, Hello(VERSION, "worker", self.worker_id), Welcome)
             if welcome.version != VERSION:
                 raise ConnectionError(f"a broker of version {welcome.version}")
         except BaseException:
-            connected.close()
+            packets.close()
             raise
         self.traced = welcome.traced
         return packets

@@ -7,6 +7,7 @@ and its descriptor is looked at before each use.
 
 from __future__ import annotations
 
+import _socket
 import os
 from _socket import socket as Socket
 
@@ -15,12 +16,35 @@ from .protocol import SIZE_LIMIT, Message, encode
 _fstat = os.fstat
 
 
+_socketpair = getattr(_socket, "socketpair", None)  # There is none on Windows.
+
+
+def socket_pair(timeout: float) -> tuple[PacketSocket, Socket]:
+    """Our end, whose waits end with a TimeoutError after so many seconds, and that for a child."""
+    assert _socketpair
+    ours, theirs = _socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours.settimeout(timeout)
+    return PacketSocket(ours), theirs
+
+
 class PacketSocket:
     """An AF_UNIX socket of the kind SOCK_SEQPACKET, which it owns."""
 
     def __init__(self, connected: Socket) -> None:
         self._socket = connected
         self._identity = self._identity_now()
+
+    @classmethod
+    def connect(cls, address: str) -> PacketSocket:
+        """A new one, to who listens at this path. OSError if that fails."""
+        connected = Socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        try:
+            connected.settimeout(None)
+            connected.connect(address)
+            return cls(connected)
+        except BaseException:
+            connected.close()
+            raise
 
     def send(self, message: Message) -> None:
         """OSError where the other side has gone, or the socket is not there any more."""

@@ -304,7 +304,10 @@ def _utf8(text: str) -> bytes:
 
 def text_of_path(path: str | os.PathLike[str]) -> str:
     """The path as a field of a message, byte for byte whatever the locale."""
-    return os.fsencode(path).decode("utf-8", "surrogateescape")
+    try:
+        return os.fsencode(path).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # From a file in UTF-8, in a locale that does not have it.
+        return os.fspath(path)
 
 
 def path_of_text(text: str) -> str:
