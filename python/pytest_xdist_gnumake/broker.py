@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
+from .originals import original
 from .packets import PacketSocket, socket_pair
 from .protocol import (
     SIZE_LIMIT,
@@ -46,8 +47,6 @@ from .protocol import (
 #: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
 #: session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
-
-_environ, _getpid, _rmdir, _unlink = os.environ, os.getpid, os.rmdir, os.unlink
 
 EXECUTABLE = Path(__file__).with_name("bin") / "jobslots"
 
@@ -168,7 +167,7 @@ class BrokerProcess:
 
     def announce(self) -> None:
         """Tell workers that are started from now on where the broker is."""
-        _environ[ADDRESS_VARIABLE] = f"{_getpid()} {self.address}"
+        original.environ[ADDRESS_VARIABLE] = f"{original.getpid()} {self.address}"
 
     def start_trace(self, file: Path, title: str) -> None:
         """Let the broker write what the session does to ``file``, under this title."""
@@ -245,7 +244,7 @@ class BrokerProcess:
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""
         self._closing = True
-        _environ.pop(ADDRESS_VARIABLE, None)
+        original.environ.pop(ADDRESS_VARIABLE, None)
         self._send(Bye())
         self._listen_to_nobody()
         try:
@@ -259,8 +258,8 @@ class BrokerProcess:
         if status != 0:
             # It was killed, and could not remove its folder.
             with contextlib.suppress(OSError):
-                _unlink(self.address)
-                _rmdir(Path(self.address).parent)
+                original.unlink(self.address)
+                original.rmdir(os.path.dirname(self.address))  # noqa: PTH120
 
     def _listen_to_nobody(self) -> None:
         if not self._listening:
