@@ -7,8 +7,8 @@ from .broker import EXECUTABLE, cannot_be_started
 
 
 def main() -> None:
-    if not EXECUTABLE.exists():
-        sys.exit(f"jobslots: {EXECUTABLE} is missing: it is built on Linux only")
+    if not sys.platform.startswith("linux"):
+        sys.exit(f"jobslots: it is built on Linux only, not on {sys.platform}")
     try:
         os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])
     except OSError as error:

@@ -13,6 +13,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
+import pytest_xdist_gnumake
+
 from .originals import original
 from .packets import PacketSocket, socket_pair
 from .protocol import (
@@ -48,7 +50,14 @@ from .protocol import (
 #: session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
-EXECUTABLE = Path(__file__).with_name("bin") / "jobslots"
+
+def _executable() -> Path:
+    """The program that was installed with the package. An editable install has two folders."""
+    places = [Path(folder, "bin", "jobslots") for folder in pytest_xdist_gnumake.__path__]
+    return next((place for place in places if place.exists()), places[0])
+
+
+EXECUTABLE = _executable()
 
 #: Seconds after which one who waits for the broker looks whether the socket is still there.
 _LOOK = 1.0

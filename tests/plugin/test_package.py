@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 from pytest_xdist_gnumake.broker import EXECUTABLE
 
 TOP = Path(__file__).resolve().parents[2]
@@ -35,6 +37,31 @@ def test_elsewhere_it_is_pure_python_and_needs_no_compiler(tmp_path: Path) -> No
     names = zipfile.ZipFile(wheel).namelist()
     assert "pytest_xdist_gnumake/plugin.py" in names
     assert not [name for name in names if "/bin/" in name]
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="it is compiled")
+def test_an_editable_install_finds_its_program(tmp_path: Path) -> None:
+    """The sources in one folder, the program in another."""
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-q"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "install", *options, "-e", TOP],
+        env={**os.environ, "PYTHONPATH": str(EXECUTABLE.parents[2])},  # What builds it.
+        check=True,
+    )
+    shown = subprocess.run(
+        [tmp_path / "venv/bin/jobslots", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.startswith("jobslots ")
+    where = "import pytest_xdist_gnumake.broker as b; print(b.__file__, b.EXECUTABLE)"
+    found = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True)
+    source, program = found.stdout.split()
+    assert Path(source).parent == TOP / "python" / "pytest_xdist_gnumake"
+    assert tmp_path in Path(program).parents
 
 
 def test_one_wheel_serves_every_python() -> None:
