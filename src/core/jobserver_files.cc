@@ -158,22 +158,22 @@ Result<JobserverFiles> open_descriptors(const Makeflags& makeflags) {
     if (is_jobserver(inherited, issuer, theirs)) return open_pair(inherited, pipe);
     own = not_usable(inherited, pipe);
   }
-  const auto make = issuer && issuer->is_make ? std::optional(issuer->process)
-                                              : nearest_make(std::getenv("MAKE"));
-  if (issuer && !issuer->is_make && theirs.one_pipe()) return open_pair(theirs, pipe);
-  if (!make) {
+  const bool in_between = issuer && !issuer->is_make && theirs.one_pipe();
+  const auto holder = in_between || (issuer && issuer->is_make) ? std::optional(issuer->process)
+                                                                : nearest_make(std::getenv("MAKE"));
+  if (!holder) {
     own.detail += ", and no ancestor process is a make";
     return own;
   }
-  const DescriptorPair makes = pair_of(*make, pipe);
-  auto files = makes.one_pipe() ? open_pair(makes, pipe) : not_usable(makes, pipe);
+  const DescriptorPair pair = pair_of(*holder, pipe);
+  auto files = pair.one_pipe() ? open_pair(pair, pipe) : not_usable(pair, pipe);
   if (auto* why = std::get_if<Unavailable>(&files)) {
-    own.detail += ", and of make (process " + std::to_string(*make) + ") " + why->detail;
+    own.detail += ", and of make (process " + std::to_string(*holder) + ") " + why->detail;
     own.reason = why->reason;
     own.remedy = why->remedy;
     return own;
   }
-  std::get<JobserverFiles>(files).make_process = make;
+  std::get<JobserverFiles>(files).holder = holder;
   return files;
 }
 

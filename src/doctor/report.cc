@@ -39,9 +39,11 @@ std::string jobserver_text(const Diagnosis& diagnosis) {
 std::string reached_text(const Diagnosis& diagnosis) {
   const auto& reached = diagnosis.reached;
   if (!reached) return "no";
-  if (reached->make_process) {
-    return "yes, through the descriptors of make (process " +
-           std::to_string(*reached->make_process) + ")";
+  if (reached->holder) {
+    const std::string process = "process " + std::to_string(*reached->holder);
+    const auto& make = diagnosis.ancestor;
+    const bool other = make && make->process != *reached->holder;
+    return "yes, through the descriptors of " + (other ? process : "make (" + process + ")");
   }
   return pipe_of(diagnosis) != nullptr ? "yes, through inherited descriptors" : "yes";
 }
@@ -120,7 +122,7 @@ void add_jobserver(Json& object, const Diagnosis& diagnosis) {
   object["reached"] = nullptr;
   if (reached) {
     const char* const inherited = pipe != nullptr ? "inherited" : "path";
-    object["reached"] = reached->make_process ? "make" : inherited;
+    object["reached"] = reached->holder ? "make" : inherited;
   }
   object["job_slots"] = diagnosis.jobserver ? or_null(diagnosis.jobserver->job_slots) : Json();
   object["tokens_free"] = reached ? or_null(reached->tokens_free) : Json();

@@ -194,5 +194,11 @@ TEST(RealMake, AProgramInBetweenServesAJobserverOfItsOwn) {
   }
 }
 
+TEST(RealMake, AProgramInBetweenDoesNotPassItsDescriptorsOn) {
+  EXPECT_EQ(real_make("mkfifo f; exec 3<>f 4>&3; printf abcde >&3; "
+                      "MAKEFLAGS='-j6 --jobserver-auth=3,4' " JOBSLOTS_RECIPE " 3>&- 4>&-"),
+            "took 1, left 4, returned 1, now 5\n");
+}
+
 }  // namespace
 }  // namespace jobslots

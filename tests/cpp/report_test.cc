@@ -93,6 +93,9 @@ TEST(TextReport, EachWayToAPipe) {
   EXPECT_THAT(text_report(diagnosis),
               testing::HasSubstr("yes, through the descriptors of make (process 4711)\n"));
   EXPECT_THAT(text_report(diagnosis), testing::HasSubstr("tokens free   2\n"));
+  diagnosis.ancestor = Ancestor{4710, std::nullopt};
+  EXPECT_THAT(text_report(diagnosis),
+              testing::HasSubstr("yes, through the descriptors of process 4711\n"));
   diagnosis.reached = Reached{false, std::nullopt, 2};
   EXPECT_THAT(text_report(diagnosis), testing::HasSubstr("yes, through inherited descriptors\n"));
   diagnosis.jobserver = Makeflags{PipeAuth{-1, -1, true}, 3};
