@@ -60,12 +60,15 @@ std::string program_text(const std::optional<MakeProgram>& program) {
          (program->version.empty() ? "does not tell its version" : program->version);
 }
 
+/// Of a value: what there is of any length must not hide the rest.
+constexpr std::size_t kLongestLine = 2000;
+
 /// make begins MAKEFLAGS with a blank where there are no one-letter options.
 std::string line(const std::string& name, std::string_view value) {
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   constexpr std::size_t kWidth = 14;
   const std::string padding(name.size() < kWidth ? kWidth - name.size() : 1, ' ');
-  return name + padding + printable(value) + "\n";
+  return name + padding + shortened(printable(value), kLongestLine) + "\n";
 }
 
 std::string makeflags_text(const Diagnosis& diagnosis) {

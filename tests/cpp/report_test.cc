@@ -115,6 +115,14 @@ TEST(TextReport, ControlCharactersDoNoHarm) {
   EXPECT_EQ(printable(text).find("\\x1b\\"), std::string::npos);
 }
 
+TEST(TextReport, AValueOfAnyLengthDoesNotHideTheRest) {
+  Diagnosis diagnosis = usable_fifo();
+  diagnosis.makeflags = diagnosis.value = std::string(100'000, '\x01');
+  diagnosis.jobserver = Makeflags{FifoAuth{std::string(100'000, 'x')}, 3};
+  EXPECT_LT(text_report(diagnosis).size(), 5000U);
+  EXPECT_EQ(Json::parse(json_report(diagnosis))["path"], std::string(100'000, 'x'));
+}
+
 TEST(Printable, LeavesTextAsItIs) {
   for (const char* text :
        {"", "a b\\c", "\xc3\xa9\xc3\x80 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc2\xa0", "\xff\xfe"}) {
