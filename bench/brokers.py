@@ -10,69 +10,80 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pytest_xdist_gnumake.broker import Broker
+from pytest_xdist_gnumake.broker import BrokerProcess
+from pytest_xdist_gnumake.packets import PacketSocket
+from pytest_xdist_gnumake.protocol import (
+    VERSION,
+    Done,
+    Grant,
+    Hello,
+    ToWorker,
+    Want,
+    Welcome,
+    decode_for_worker,
+)
+from scenarios import Jobserver
 
 
 @contextlib.contextmanager
-def jobserver(tokens: int) -> Iterator[int]:
-    """A fifo with tokens, and MAKEFLAGS that name it. Gives its descriptor."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        path = Path(folder) / "fifo"
-        os.mkfifo(path)
-        fifo = os.open(path, os.O_RDWR)
-        os.write(fifo, b"+" * tokens)
-        os.environ["MAKEFLAGS"] = f" -j{tokens + 1} --jobserver-auth=fifo:{path}"
+def jobserver(job_slots: int) -> Iterator[Jobserver]:
+    """A jobserver that the variable MAKEFLAGS names."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        contextlib.closing(Jobserver(Path(folder), job_slots)) as jobserver,
+    ):
+        os.environ["MAKEFLAGS"] = jobserver.makeflags
         try:
-            yield fifo
+            yield jobserver
         finally:
             del os.environ["MAKEFLAGS"]
-            os.close(fifo)
 
 
-def start_broker() -> Broker:
+def start_broker() -> BrokerProcess:
     """A broker for the jobserver at hand, of which this process is the controller."""
-    broker = Broker.start()
-    if not isinstance(broker, Broker):
+    broker = BrokerProcess.start()
+    if not isinstance(broker, BrokerProcess):
         raise RuntimeError(broker.reason)
     return broker
 
 
 @contextlib.contextmanager
-def broker_for_fifo(tokens: int) -> Iterator[tuple[Broker, int]]:
-    """A broker with one slot and so many tokens, and the descriptor of the tokens' fifo."""
-    with jobserver(tokens) as fifo, contextlib.closing(start_broker()) as broker:
-        yield broker, fifo
+def broker_under_jobserver(job_slots: int) -> Iterator[tuple[BrokerProcess, Jobserver]]:
+    """A broker, and the jobserver from which it takes its tokens."""
+    with jobserver(job_slots) as make, contextlib.closing(start_broker()) as broker:
+        yield broker, make
 
 
 class RawWorker:
     """A worker's connection, message by message."""
 
     def __init__(self, address: str, name: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.connect(address)
-        self._socket.send(f"hello 1 worker {name}".encode())
-        self._expect(b"welcome 1")
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connected.connect(address)
+        self._packets = PacketSocket(connected)
+        self._packets.send(Hello(VERSION, "worker", name))
+        self._expect(Welcome(VERSION))
 
     def want(self) -> None:
-        self._socket.send(b"want")
+        self._packets.send(Want())
 
     def wait_for_grant(self) -> None:
-        self._expect(b"grant")
+        self._expect(Grant())
 
     def done(self) -> None:
-        self._socket.send(b"done")
+        self._packets.send(Done())
 
     @property
     def descriptor(self) -> int:
-        return self._socket.fileno()
+        return self._packets.fileno()
 
     def close(self) -> None:
-        self._socket.close()
+        self._packets.close()
 
-    def _expect(self, message: bytes) -> None:
-        received = self._socket.recv(256)
+    def _expect(self, message: ToWorker) -> None:
+        received = decode_for_worker(self._packets.receive())
         if received != message:
-            raise RuntimeError(f"expected {message!r}, not {received!r}")
+            raise RuntimeError(f"expected {message}, not {received}")
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from brokers import RawWorker, broker_for_fifo, child, jobserver, start_broker
-from pytest_xdist_gnumake.broker import EXECUTABLE
+from brokers import RawWorker, broker_under_jobserver, child, jobserver, start_broker
+from pytest_xdist_gnumake.executable import EXECUTABLE
 from scenarios import FIFO, Scenario, new_scenario
 from table import Figure, beside, middle
 
@@ -55,7 +55,7 @@ def start() -> list[Figure]:
         subprocess.run(["/bin/true"], check=True)
         return (time.perf_counter_ns() - begin) / 1e6
 
-    with jobserver(tokens=1):
+    with jobserver(job_slots=2):
         values, others = zip(*[(ours(), plain()) for _ in range(rounds)], strict=True)
     return [
         Figure(
@@ -69,7 +69,7 @@ def start() -> list[Figure]:
 def size() -> list[Figure]:
     """The broker's memory with 8 workers, and what a user downloads."""
     workers = 8
-    with broker_for_fifo(tokens=1) as (broker, _), contextlib.ExitStack() as children:
+    with broker_under_jobserver(job_slots=2) as (broker, _), contextlib.ExitStack() as children:
         for n in range(workers):
             worker = functools.partial(RawWorker, broker.address, f"gw{n}")
             children.enter_context(child(worker))
@@ -145,7 +145,7 @@ def kill() -> list[Figure]:
         return (time.perf_counter_ns() - begin) / 1e6
 
     values, others = [], []
-    with broker_for_fifo(tokens=0) as (broker, _):
+    with broker_under_jobserver(job_slots=1) as (broker, _):
         waiter = RawWorker(broker.address, "gw0")
 
         def hold() -> RawWorker:

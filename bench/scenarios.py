@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "scenarios"))
 
+from jobserver import Jobserver
 from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
 from spans import Span
 
@@ -19,6 +20,7 @@ __all__ = [
     "PIPE",
     "SYSTEM",
     "WITHOUT_PLUGIN",
+    "Jobserver",
     "Make",
     "Outcome",
     "Scenario",
@@ -32,10 +34,11 @@ __all__ = [
 WITHOUT_PLUGIN = "-p no:xdist_gnumake"
 
 # Logs with the clock of spans.py, in a millisecond: an interpreter's start is not part of the span.
-MARK = """
+MARK = r"""
 # mark.sh NAME SECONDS: a span of kind "mark", at least as long as given.
 log() {{
-    echo "$(( ${{EPOCHREALTIME/./}} * 1000 - {offset} )) $1 $$ mark $2" >> "$SCENARIO_LOG"
+    local now=$(( ${{EPOCHREALTIME/./}} * 1000 - {offset} ))
+    printf '%s\t%s\t%s\tmark\t\t%s\n' $now "$1" $$ "$2" >> "$SPAN_LOG"
 }}
 LC_ALL=C
 log begin "$1"

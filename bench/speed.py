@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from brokers import broker_for_fifo, child
-from pytest_xdist_gnumake.slot import JobSlot
+from brokers import broker_under_jobserver, child
+from pytest_xdist_gnumake.connection import Connection, JobSlot
 from scenarios import FIFO, WITHOUT_PLUGIN, new_scenario, run_make
 from table import Figure, beside, middle
 
@@ -45,8 +45,8 @@ def _slot(where: str) -> list[Figure]:
             if message == b"want":
                 theirs.send(b"grant")
 
-    with ours, theirs, broker_for_fifo(tokens=1) as (broker, fifo), child(then=answer):
-        job_slot = JobSlot(broker.address, "gw0")
+    with ours, theirs, broker_under_jobserver(job_slots=2) as (broker, make), child(then=answer):
+        job_slot = JobSlot(Connection(broker.address, "gw0"))
 
         def exchange() -> None:
             job_slot.acquire()
@@ -58,7 +58,7 @@ def _slot(where: str) -> list[Figure]:
             ours.send(b"done")
 
         def direct() -> None:
-            os.write(fifo, os.read(fifo, 1))
+            make.give(make.drain())
 
         rows = [[microseconds(cycle) for cycle in (exchange, echo, direct)] for _ in range(rounds)]
         job_slot.close()

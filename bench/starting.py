@@ -13,14 +13,14 @@ SECOND = 1e9  # Spans are in nanoseconds.
 # a machine that does not sleep is the zero of CLOCK_MONOTONIC.
 LOG_START = """
 import os
+from spans import log
 worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker:
     with open("/proc/self/stat") as stat:
         ticks = int(stat.read().rpartition(")")[2].split()[19])
     nanoseconds = ticks * 10**9 // os.sysconf("SC_CLK_TCK")
-    with open(os.environ["SCENARIO_LOG"], "a") as log:
-        log.write(f"{nanoseconds} begin {os.getpid()} start {worker}\\n"
-                  f"{nanoseconds} end {os.getpid()} start {worker}\\n")
+    log("begin", "start", worker, at=nanoseconds)
+    log("end", "start", worker, at=nanoseconds)
 """
 
 

@@ -23,7 +23,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests() -> Generator[None, T, T]:
     if WORKER:
-        log("begin", "start-up", WORKER, "conftest files and collection")
+        log("begin", "start-up", "conftest files and collection", WORKER)
     return (yield)
 
 
@@ -33,12 +33,12 @@ def pytest_collection() -> Generator[None, T, T]:
         return (yield)
     finally:
         if WORKER:
-            log("end", "start-up", WORKER, "conftest files and collection")
+            log("end", "start-up", "conftest files and collection", WORKER)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, T, T]:
-    with span("test", WORKER or "pytest", item.nodeid):
+    with span("test", item.nodeid, WORKER or "pytest"):
         return (yield)
 
 
@@ -46,5 +46,5 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, T, T]:
 def pytest_sessionfinish() -> Generator[None, T, T]:
     if not WORKER:
         return (yield)
-    with span("finish", WORKER, "session"):
+    with span("finish", "session", WORKER):
         return (yield)

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     program = command.split()[0]
     if program == "pytest":
         os.execv("/bin/sh", ["sh", *arguments])
-    with span("linter", program, command):
+    with span("linter", command, program):
         status = subprocess.call(["/bin/sh", *arguments])
     return status if status >= 0 else 128 - status
 

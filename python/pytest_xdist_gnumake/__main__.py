@@ -1,13 +1,14 @@
-"""The command ``jobslots``: runs the C++ program that the wheel carries."""
+"""The command ``jobslots`` for a Python at hand: runs the C++ program that the wheel carries."""
 
 import os
 import sys
 
-from .broker import EXECUTABLE, cannot_be_started
+from .broker import cannot_be_started
+from .executable import EXECUTABLE
 
 
 def main() -> None:
-    if not EXECUTABLE.exists():
+    if not sys.platform.startswith("linux"):
         sys.exit(f"jobslots: {EXECUTABLE} is missing: it is built on Linux only")
     try:
         os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])

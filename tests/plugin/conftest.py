@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jobserver import Jobserver
 
 pytest_plugins = ["pytester"]
 
@@ -26,35 +27,10 @@ def _no_make_around(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-class Jobserver:
-    """A fifo jobserver as make makes one: N-1 tokens for N job slots."""
-
-    def __init__(self, path: Path, job_slots: int) -> None:
-        os.mkfifo(path)
-        self.job_slots = job_slots
-        self.makeflags = f" -j{job_slots} --jobserver-auth=fifo:{path}"
-        self._fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        os.write(self._fifo, self.tokens())
-
-    def tokens(self) -> bytes:
-        """All tokens, each another byte, in the order in which they were put in."""
-        return bytes(range(65, 64 + self.job_slots))
-
-    def drain(self) -> bytes:
-        """Take every token that is there, in no particular order."""
-        try:
-            return bytes(sorted(os.read(self._fifo, 4096)))
-        except BlockingIOError:
-            return b""
-
-    def close(self) -> None:
-        os.close(self._fifo)
-
-
 @pytest.fixture
 def jobserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobserver]:
     """A jobserver with three job slots that the environment names; every token must come back."""
-    jobserver = Jobserver(tmp_path / "jobserver", 3)
+    jobserver = Jobserver(tmp_path, 3)
     monkeypatch.setenv("MAKEFLAGS", jobserver.makeflags)
     yield jobserver
     left = jobserver.drain()

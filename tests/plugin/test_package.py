@@ -10,7 +10,9 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-from pytest_xdist_gnumake.broker import EXECUTABLE
+import pytest
+import pytest_xdist_gnumake
+from pytest_xdist_gnumake.executable import EXECUTABLE
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -34,7 +36,7 @@ def test_elsewhere_it_is_pure_python_and_needs_no_compiler(tmp_path: Path) -> No
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "pytest_xdist_gnumake/plugin.py" in names
-    assert not [name for name in names if "/bin/" in name]
+    assert not [name for name in names if "jobslots" in name]
 
 
 def test_one_wheel_serves_every_python() -> None:
@@ -58,15 +60,63 @@ def test_command_line() -> None:
         assert wrong.stderr.startswith("jobslots: there is no command nonsense\nusage: jobslots")
 
 
+def _pip_install(*arguments: str | Path) -> None:
+    quiet = ["-q", "--disable-pip-version-check", "--no-deps", "--ignore-installed"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *quiet, *arguments], check=True)
+
+
+def _program_found(site_packages: Path) -> Path:
+    """What the package in this folder takes for its program, which must run."""
+    lines = (
+        f"import site, subprocess; site.addsitedir({str(site_packages)!r})",
+        "from pytest_xdist_gnumake.executable import EXECUTABLE",
+        "subprocess.run([EXECUTABLE, '--version'], stdout=subprocess.DEVNULL, check=True)",
+        "print(EXECUTABLE)",
+    )
+    # Without site, as the virtual environment of these tests has an installation too.
+    command = [sys.executable, "-S", "-c", "\n".join(lines)]
+    return Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout[:-1])
+
+
+def test_the_command_is_the_program_itself() -> None:
+    assert Path(sys.executable).with_name("jobslots") == EXECUTABLE
+    assert EXECUTABLE.read_bytes().startswith(b"\x7fELF")
+
+
+@pytest.mark.parametrize("where", ["--target", "--prefix"])
+def test_the_program_is_found_wherever_pip_puts_it(tmp_path: Path, where: str) -> None:
+    """A --user installation looks like one with --prefix."""
+    (wheel,) = (TOP / "build" / "dist").glob("*.whl")
+    _pip_install(where, tmp_path, wheel)
+    (package,) = tmp_path.rglob("pytest_xdist_gnumake")
+    assert _program_found(package.parent) == tmp_path / "bin" / "jobslots"
+
+
+def test_the_program_of_an_editable_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is in the checkout; the program is where pip puts it."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    build = f"--config-settings=build-dir={TOP}/build/editable"
+    _pip_install("--no-build-isolation", build, "--prefix", tmp_path, "-e", TOP)
+    (metadata_folder,) = tmp_path.rglob("*.dist-info")
+    assert _program_found(metadata_folder.parent) == tmp_path / "bin" / "jobslots"
+
+
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
-    package = tmp_path / "pytest_xdist_gnumake"
-    shutil.copytree(EXECUTABLE.parents[1], package)
-    (package / "bin" / "jobslots").chmod(0o600)
+    """One of its own: the package does not take the program of another installation."""
+    site_packages = tmp_path / "lib" / "python3" / "site-packages"
+    package = Path(pytest_xdist_gnumake.__file__).parent
+    shutil.copytree(package, site_packages / "pytest_xdist_gnumake")
+    program = tmp_path / "bin" / "jobslots"
+    program.parent.mkdir()
+    shutil.copy(EXECUTABLE, program)
+    program.chmod(0o600)
     command = [sys.executable, "-m", "pytest_xdist_gnumake", "doctor"]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    said = subprocess.run(command, cwd=site_packages, capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert said.stderr == (
-        f"jobslots: {package}/bin/jobslots cannot be started (Permission denied);"
+        f"jobslots: {program} cannot be started (Permission denied);"
         " cure: reinstall pytest-xdist-gnumake\n"
     )
 

@@ -5,9 +5,9 @@ As a program, for `make soak`:
     python tests/scenarios/chaos.py --rounds 300 | --minutes 60 [--seed S]
 
 All choices of a round follow from its seed; when things happen does not. A round finds fault with
-a token that is missing from the pool or too many in it, with more than N things at once, with what
-does not end, with a worker that finds no broker though nobody has killed it, and with what is left
-behind.
+a token that is missing from its jobserver or one too many in it, with more than N things at once,
+with what does not end, with a worker that finds no broker though nobody has killed it, and with
+what is left behind.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from chaos_judge import Verdict, judge
 from chaos_monkey import CTRL_C, Monkey
 from chaos_targets import write_targets
-from jobserver import Pool
+from jobserver import Jobserver
 from scenario import FIFO, HUNG, PIPE, SYSTEM, Make, Scenario
 
 
@@ -70,21 +70,21 @@ class Round:
     def run(self) -> Result:
         begun = time.monotonic()
         write_targets(self._scenario, self._random)
-        pool = self._start()
+        jobserver = self._start()
         # make 4.4.1, interrupted as a client, loses its tokens; 4.3 gives them back.
         tokens_are_safe = not self._is_client or self._make is SYSTEM
         group = self._process.pid if tokens_are_safe else None
         self._monkey = Monkey(self._scenario, self._random, group)
         try:
             self._wait_with_monkey()
-            self._check_end(pool)
+            self._check_end(jobserver)
             verdict = judge(self._scenario.log, self._monkey.sent, self._jobs)
         finally:
             self._scenario.kill_all()
             self._process.wait()
             self._output.close()
-            if pool:
-                pool.close()
+            if jobserver:
+                jobserver.close()
         self._result.verdict = verdict
         self._result.faults += verdict.faults
         self._result.actions = self._monkey.actions
@@ -94,13 +94,14 @@ class Round:
         self._result.seconds = time.monotonic() - begun
         return self._result
 
-    def _start(self) -> Pool | None:
-        pool = None
+    def _start(self) -> Jobserver | None:
+        jobserver = None
         command = [*self._make.command, "-k"]
         environment = dict(self._scenario.environment)
         if self._is_client:
-            pool = Pool(self._scenario.folder, self._jobs, pipe=self._make is not FIFO)
-            environment["MAKEFLAGS"] = pool.makeflags
+            pipe = self._make is not FIFO
+            jobserver = Jobserver(self._scenario.folder, self._jobs, pipe=pipe)
+            environment["MAKEFLAGS"] = jobserver.makeflags
         else:
             command.append(f"-j{self._jobs}")
         self._output = (self._scenario.folder / "output").open("w+")
@@ -111,10 +112,10 @@ class Round:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            pass_fds=pool.inherited if pool else (),
+            pass_fds=jobserver.inherited if jobserver else (),
             start_new_session=True,
         )
-        return pool
+        return jobserver
 
     def _wait_with_monkey(self) -> None:
         deadline = time.monotonic() + HUNG
@@ -128,7 +129,7 @@ class Round:
             if actions_left and self._monkey.act():
                 actions_left -= 1
 
-    def _check_end(self, pool: Pool | None) -> None:
+    def _check_end(self, jobserver: Jobserver | None) -> None:
         try:
             self._scenario.check_nothing_left()
         except AssertionError as error:
@@ -148,8 +149,8 @@ class Round:
         )
         if self._result.without_broker and not interrupted:
             self._result.faults.append("a worker finds no broker")
-        if pool:
-            lost = self._jobs - 1 - pool.count()
+        if jobserver:
+            lost = self._jobs - 1 - len(jobserver.drain())
             self._result.tokens_lost += abs(lost)
             if lost:
                 self._result.faults.append(f"{lost} of {self._jobs - 1} tokens lost")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos_monkey import Sent
+from spans import read_events
 
 #: A controller's death is seen by its broker within this time, in nanoseconds.
 _SEEN = 100_000_000
@@ -97,15 +98,15 @@ def judge(log: Path, sent: list[Sent], jobs: int) -> Verdict:
 
 def _read(log: Path) -> list[Thing]:
     things = []
-    running: dict[tuple[str, str], Thing] = {}
-    for line in log.read_text().splitlines() if log.exists() else []:
-        moment, event, pid, kind, name = line.split(" ", 4)
-        if event == "begin":
-            thing = Thing(name.partition("/")[0], int(pid), f"{kind} {name}", int(moment))
-            running[pid, name] = thing
-            things.append(thing)
-        elif (pid, name) in running:
-            running.pop((pid, name)).end = int(moment)
+    running: dict[tuple[int, str], Thing] = {}
+    for event in read_events(log):
+        key = event.pid, event.name
+        if event.is_begin:
+            session, _, _ = event.name.partition("/")
+            running[key] = Thing(session, event.pid, f"{event.kind} {event.name}", event.time)
+            things.append(running[key])
+        elif key in running:
+            running.pop(key).end = event.time
     return things
 
 

@@ -12,7 +12,7 @@ _BUSY = """
 import contextlib
 import os
 import time
-from spans import _log
+from spans import log
 
 SESSION = os.environ["SESSION"]
 
@@ -20,12 +20,12 @@ SESSION = os.environ["SESSION"]
 def busy(kind, name):
     name = f"{SESSION}/{name}"
     try:
-        _log("begin", kind, name)
+        log("begin", kind, name)
         yield
     finally:
         while True:
             try:
-                _log("end", kind, name)
+                log("end", kind, name)
                 break
             except KeyboardInterrupt:
                 continue

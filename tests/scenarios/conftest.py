@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobserver import Session
+from pytest_run import PytestRun
 from scenario import Scenario
 
 
@@ -24,10 +24,10 @@ def scenario(tmp_path: Path) -> Iterator[Scenario]:
 
 
 @pytest.fixture
-def four(scenario: Scenario) -> Iterator[Session]:
-    """A session under four job slots; every token must be there afterwards."""
-    session = Session(scenario, 4)
-    yield session
-    left = session.pool.count()
-    session.pool.close()
-    assert left == 3
+def four(scenario: Scenario) -> Iterator[PytestRun]:
+    """A pytest run under four job slots; every token must be there afterwards."""
+    run = PytestRun(scenario, 4)
+    yield run
+    left = run.jobserver.drain()
+    run.jobserver.close()
+    assert left == run.jobserver.tokens()

@@ -1,65 +1,51 @@
-"""A jobserver of the test's own, whose tokens can be counted, and a session under it."""
+"""A jobserver of the test's own, whose tokens can be counted."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import select
 from pathlib import Path
 
-from scenario import LongTest, Scenario
 
+class Jobserver:
+    """A jobserver as make provides one, N-1 tokens for N job slots, in a fifo or a pipe."""
 
-class Pool:
-    """A jobserver, as make provides it."""
-
-    def __init__(self, folder: Path, jobs: int, *, pipe: bool) -> None:
+    def __init__(self, folder: Path, job_slots: int, *, pipe: bool = False) -> None:
+        self.job_slots = job_slots
+        #: The descriptors that a client must inherit.
         self.inherited: tuple[int, ...] = ()
         if pipe:
-            self.inherited = self._read, self.write_fd = os.pipe()
-            auth = f"{self._read},{self.write_fd}"
+            self.inherited = os.pipe()
+            path = f"/proc/self/fd/{self.inherited[0]}"
+            auth = "{},{}".format(*self.inherited)
         else:
-            path = folder / "pool"
+            path = str(folder / "jobserver")
             os.mkfifo(path)
-            self._read = self.write_fd = os.open(path, os.O_RDWR)
             auth = f"fifo:{path}"
-        os.write(self.write_fd, b"+" * (jobs - 1))
-        self.makeflags = f" -j{jobs} --jobserver-auth={auth}"
+        #: The variable MAKEFLAGS for its clients.
+        self.makeflags = f" -j{job_slots} --jobserver-auth={auth}"
+        # Opened anew for a pipe too: those that are inherited are to wait when they are read.
+        self._own = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.give(self.tokens())
 
-    def count(self) -> int:
-        """The tokens that are there, which are taken."""
-        os.set_blocking(self._read, False)
+    def tokens(self) -> bytes:
+        """All tokens, each another byte as long as there are such."""
+        return bytes(sorted(65 + n % 190 for n in range(self.job_slots - 1)))
+
+    def drain(self) -> bytes:
+        """Take every token that is there, in no particular order."""
         try:
-            return len(os.read(self._read, 65536))
+            return bytes(sorted(os.read(self._own, 65536)))
         except BlockingIOError:
-            return 0
+            return b""
+
+    def give(self, tokens: bytes) -> None:
+        os.write(self._own, tokens)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is a token, for at most so long; whether there is one."""
+        return bool(select.select([self._own], [], [], seconds)[0])
 
     def close(self) -> None:
-        for descriptor in {self._read, self.write_fd}:
+        for descriptor in (self._own, *self.inherited):
             os.close(descriptor)
-
-
-class Session:
-    """A pytest session under a jobserver of the test's own, without make."""
-
-    def __init__(self, scenario: Scenario, jobs: int) -> None:
-        self.scenario = scenario
-        self.pool = Pool(scenario.folder, jobs, pipe=False)
-        self.long = LongTest(scenario.folder)
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        command = (sys.executable, "-m", "pytest", "-q", *arguments)
-        return self.scenario.start(*command, MAKEFLAGS=self.pool.makeflags, **environment)
-
-    def broker(self) -> int:
-        """The process of its broker, which must be there."""
-        (broker,) = self.scenario.brokers()
-        return broker
-
-    def address(self) -> Path:
-        """The socket that the broker's clients connect to."""
-        links = [str(link.readlink()) for link in Path(f"/proc/{self.broker()}/fd").iterdir()]
-        inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
-        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-        (path,) = {s[7] for s in sockets if len(s) > 7 and s[6] in inodes}
-        return Path(path)

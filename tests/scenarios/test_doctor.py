@@ -189,10 +189,11 @@ def test_another_users_jobserver(scenario: Scenario) -> None:
     os.mkfifo(fifo)
     both = (
         "import os, subprocess\n"
-        "from pytest_xdist_gnumake.broker import EXECUTABLE, Broker\n"
+        "from pytest_xdist_gnumake.broker import BrokerProcess\n"
+        "from pytest_xdist_gnumake.executable import EXECUTABLE\n"
         "os.setgid(65534)\n"
         "os.setuid(65534)\n"
-        "print(Broker.start().reason, flush=True)\n"
+        "print(BrokerProcess.start().reason, flush=True)\n"
         "print(subprocess.call([EXECUTABLE, 'doctor', '--json']))\n"
     )
     outcome = scenario.run(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import test_faults_session
 import test_faults_workers
-from jobserver import Session
 from marks import each_way_to_start
+from pytest_run import PytestRun
 from scenario import FIFO, Make, Scenario
 
 
@@ -20,13 +20,13 @@ from scenario import FIFO, Make, Scenario
 @pytest.mark.parametrize("more", ["", "def test_fails(): assert False\n"], ids=["pass", "fail"])
 def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None:
     """The tokens that it held are lost: nobody else knows of them."""
-    session = Session(scenario, 3)
-    scenario.suite("suite", 40, 0.02, more=session.long.text + more)
-    process = session.start("-n4", f"--jobslots-start={start}", "suite")
-    session.long.wait()
-    address = session.address()
-    os.kill(session.broker(), signal.SIGKILL)
-    session.long.let_go()
+    run = PytestRun(scenario, 3)
+    scenario.suite("suite", 40, 0.02, more=run.long.text + more)
+    process = run.start("-n4", f"--jobslots-start={start}", "suite")
+    run.long.wait()
+    address = run.address()
+    os.kill(run.broker(), signal.SIGKILL)
+    run.long.let_go()
     outcome = scenario.end(process)
     assert outcome.status == (1 if more else 0)
     assert "41 passed" in outcome.output
@@ -34,15 +34,15 @@ def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None
     assert said
     assert len(said) == len(set(said))
     assert not address.parent.exists()
-    assert session.pool.count() <= 2, "tokens come from nowhere"
-    session.pool.close()
+    assert len(run.jobserver.drain()) <= 2, "tokens come from nowhere"
+    run.jobserver.close()
 
 
 @pytest.mark.parametrize("dist", ["load", "loadscope", "worksteal"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_workers_die_after_the_broker(scenario: Scenario, dist: str, workers: int) -> None:
     """No slot will come for those that replace them: they are started without."""
-    session = Session(scenario, 3)
+    run = PytestRun(scenario, 3)
     # Once: xdist runs such a test again with --dist=loadscope.
     crashes = f"""
 import os
@@ -54,20 +54,20 @@ def test_dies(n):
         Path(f"died-{{n}}").touch()
         os._exit(1)
 """
-    scenario.suite("suite", 0, more=session.long.text + crashes)
-    process = session.start(f"-n{workers}", f"--dist={dist}", "suite")
-    session.long.wait()
-    os.kill(session.broker(), signal.SIGKILL)
-    session.long.let_go()
+    scenario.suite("suite", 0, more=run.long.text + crashes)
+    process = run.start(f"-n{workers}", f"--dist={dist}", "suite")
+    run.long.wait()
+    os.kill(run.broker(), signal.SIGKILL)
+    run.long.let_go()
     outcome = scenario.end(process)
     assert outcome.status == 1
     assert f"{workers} failed, " in outcome.output
     assert "1 passed" in outcome.output or dist == "loadscope"
-    session.pool.close()
+    run.jobserver.close()
 
 
 @pytest.mark.parametrize("switch", [{}, {"JOBSLOTS_NO_PIDFD": "1"}], ids=["with", "without"])
-def test_a_session_with_and_without_pidfds(four: Session, switch: dict[str, str]) -> None:
+def test_a_session_with_and_without_pidfds(four: PytestRun, switch: dict[str, str]) -> None:
     """The switch does what it says, and the session is the same."""
     four.scenario.suite("suite", 40, 0.02, more=four.long.text)
     process = four.start("-n4", "suite", **switch)

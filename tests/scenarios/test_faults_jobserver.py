@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
-from jobserver import Session
 from marks import each_kind_of_make, each_way_to_start
 from processes import cpu_ticks, parent, state, wait_until
+from pytest_run import PytestRun
 from scenario import FIFO, LongTest, Make, Scenario
 
 
 @each_way_to_start
 @pytest.mark.parametrize("tokens", [0, 1, 4096])
 def test_number_of_tokens(scenario: Scenario, tokens: int, start: str) -> None:
-    session = Session(scenario, tokens + 1)
+    run = PytestRun(scenario, tokens + 1)
     scenario.suite("suite", 30, 0.02)
-    outcome = scenario.end(session.start("-n4", f"--jobslots-start={start}", "suite"))
+    outcome = scenario.end(run.start("-n4", f"--jobslots-start={start}", "suite"))
     assert outcome.status == 0, outcome.output
     assert "30 passed" in outcome.output
     assert outcome.most <= tokens + 1
-    assert session.pool.count() == tokens
-    session.pool.close()
+    assert run.jobserver.drain() == run.jobserver.tokens()
+    run.jobserver.close()
 
 
 def test_a_client_elsewhere_steals_all_tokens_and_returns_too_many(scenario: Scenario) -> None:
-    session = Session(scenario, 3)
-    scenario.suite("suite", 40, 0.02, more=session.long.text)
-    process = session.start("-n4", "suite")
-    session.long.wait()
-    broker = session.broker()
-    stolen = session.pool.count()
+    run = PytestRun(scenario, 3)
+    scenario.suite("suite", 40, 0.02, more=run.long.text)
+    process = run.start("-n4", "suite")
+    run.long.wait()
+    broker = run.broker()
+    stolen = len(run.jobserver.drain())
     _stays_asleep(broker)
-    os.write(session.pool.write_fd, b"?" * (stolen + 5))
+    run.jobserver.give(b"?" * (stolen + 5))
     _stays_asleep(broker, but_for=3)
-    session.long.let_go()
+    run.long.let_go()
     outcome = scenario.end(process)
     assert outcome.status == 0, outcome.output
     assert "41 passed" in outcome.output
-    assert session.pool.count() == 2 + 5
-    session.pool.close()
+    assert len(run.jobserver.drain()) == 2 + 5
+    run.jobserver.close()
 
 
 def _stays_asleep(pid: int, but_for: int = 1) -> None:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from jobserver import Session
 from marks import any_make, each_kind_of_make, each_way_to_start
 from processes import state, wait_until
+from pytest_run import PytestRun
 from scenario import LongTest, Make, Scenario
 
 
@@ -64,7 +64,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 
 
 @each_way_to_start
-def test_the_controller_dies_while_workers_start(four: Session, start: str) -> None:
+def test_the_controller_dies_while_workers_start(four: PytestRun, start: str) -> None:
     """The broker has ended when they are there, and they do nothing without it."""
     scenario = four.scenario
     scenario.write("early.py", EARLY)
@@ -96,7 +96,7 @@ if "sys.stdin.readline" in sys.orig_argv[-1]:
 
 
 @each_way_to_start
-def test_a_worker_comes_up_when_xdist_has_given_up(four: Session, start: str) -> None:
+def test_a_worker_comes_up_when_xdist_has_given_up(four: PytestRun, start: str) -> None:
     scenario = four.scenario
     scenario.write("sitecustomize.py", DIES_IN_ITS_BOOTSTRAP.format(awaited="started-gw0"))
     scenario.write("early.py", EARLY)
@@ -113,7 +113,7 @@ def test_a_worker_comes_up_when_xdist_has_given_up(four: Session, start: str) ->
 
 
 @each_way_to_start
-def test_a_worker_is_there_when_xdist_gives_up(four: Session, start: str) -> None:
+def test_a_worker_is_there_when_xdist_gives_up(four: PytestRun, start: str) -> None:
     """It is ended before the broker is waited for, which takes half a minute to give up."""
     scenario = four.scenario
     scenario.write("sitecustomize.py", DIES_IN_ITS_BOOTSTRAP.format(awaited="started-gw0"))

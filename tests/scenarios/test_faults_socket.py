@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobserver import Session
+from pytest_run import PytestRun
 
 
 def _socket_path_too_long(folder: Path) -> str:
@@ -24,7 +24,7 @@ def _missing(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("tmpdir", [_socket_path_too_long, _missing])
-def test_tmpdir_is_of_no_use(four: Session, tmpdir: Callable[[Path], str]) -> None:
+def test_tmpdir_is_of_no_use(four: PytestRun, tmpdir: Callable[[Path], str]) -> None:
     """The socket is elsewhere, and goes from there."""
     unusable = tmpdir(four.scenario.folder)
     four.scenario.suite("suite", 4, 0.01, more=four.long.text)
@@ -42,7 +42,7 @@ def test_tmpdir_is_of_no_use(four: Session, tmpdir: Callable[[Path], str]) -> No
 FULL_DISK = "mount -t tmpfs -o nr_inodes=1 none tmp && exec env TMPDIR=$PWD/tmp"
 
 
-def test_tmpdir_is_on_a_full_disk(four: Session) -> None:
+def test_tmpdir_is_on_a_full_disk(four: PytestRun) -> None:
     in_namespace = ("unshare", "--mount", "sh", "-c")
     folder = four.scenario.folder
     check = subprocess.run([*in_namespace, f"{FULL_DISK} true"], cwd=folder, capture_output=True)
@@ -51,7 +51,7 @@ def test_tmpdir_is_on_a_full_disk(four: Session) -> None:
     four.scenario.suite("suite", 4, 0.01, more=four.long.text)
     pytest_command = f"{sys.executable} -m pytest -q -n2 suite"
     process = four.scenario.start(
-        *in_namespace, f"{FULL_DISK} {pytest_command}", MAKEFLAGS=four.pool.makeflags
+        *in_namespace, f"{FULL_DISK} {pytest_command}", MAKEFLAGS=four.jobserver.makeflags
     )
     four.long.wait()
     address = four.address()
@@ -62,7 +62,7 @@ def test_tmpdir_is_on_a_full_disk(four: Session) -> None:
     assert not address.parent.exists()
 
 
-def test_the_folder_is_removed(four: Session) -> None:
+def test_the_folder_is_removed(four: PytestRun) -> None:
     """A worker that comes then says so, and works on the slot that it was started with."""
     crash = "import os\ndef test_crash(): os._exit(1)\ndef test_after(): pass\n"
     four.scenario.suite("suite", 0, more=four.long.text + crash)
@@ -117,7 +117,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become 
 
 
 @needs_root
-def test_another_user_can_neither_connect_nor_look(four: Session) -> None:
+def test_another_user_can_neither_connect_nor_look(four: PytestRun) -> None:
     four.scenario.suite("suite", 4, 0.01, more=four.long.text)
     process = four.start("-n2", "suite", TMPDIR="/tmp")
     four.long.wait()

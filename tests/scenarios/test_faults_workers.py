@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from jobserver import Session
 from marks import any_make, each_way_to_start
+from pytest_run import PytestRun
 from scenario import FIFO, Make, Scenario
 from spans import most_at_once
 
@@ -44,7 +44,7 @@ DIES = {
     "while it starts up": "die()\n",
     "while it collects": "def pytest_collection_modifyitems(): die()\n",
     "between grant and start": """
-from pytest_xdist_gnumake.slot import JobSlot
+from pytest_xdist_gnumake.connection import JobSlot
 acquire = JobSlot.acquire
 def acquire_and_die(slot, work):
     acquire(slot, work)
@@ -78,7 +78,7 @@ def test_a_worker_is_killed(scenario: Scenario, when: str, start: str) -> None:
     assert len({s.name for s in outcome.of("test")}) == 40 - not_run
 
 
-def test_a_grandchild_keeps_the_socket_of_a_killed_worker_open(four: Session) -> None:
+def test_a_grandchild_keeps_the_socket_of_a_killed_worker_open(four: PytestRun) -> None:
     """And nothing else of the worker. The session ends while it is still there."""
     stop, ready = four.scenario.folder / "stop", four.scenario.folder / "ready"
     more = f"""
@@ -138,9 +138,9 @@ def test_variable(variable):
     os.environ[variable] = "/nowhere"
 
 def test_no_environment():
-    log = os.environ["SCENARIO_LOG"]  # The scenario's tests need it.
+    log = os.environ["SPAN_LOG"]  # The scenario's tests need it.
     os.environ.clear()
-    os.environ["SCENARIO_LOG"] = log
+    os.environ["SPAN_LOG"] = log
 
 def test_folder(tmp_path):
     os.chdir(tmp_path)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import select
-
 import pytest
-from jobserver import Session
+from pytest_run import PytestRun
 from scenario import FIFO, HUNG, Scenario
 from spans import wait_for
 from test_start import inside_xdist
@@ -83,7 +81,7 @@ def test_one_of_the_first_dies_and_there_is_no_slot_for_another(
     scenario: Scenario, dist: str
 ) -> None:
     """The tests are given to those that have collected, and wait for no slot."""
-    session = Session(scenario, 2)
+    run = PytestRun(scenario, 2)
     scenario.suite("suite", 6, 0.01)
     stolen = scenario.folder / "stolen"
     scenario.write(
@@ -97,15 +95,15 @@ def test_one_of_the_first_dies_and_there_is_no_slot_for_another(
         f"        wait_for({str(stolen)!r})\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n",
     )
-    process = session.start("-n2", f"--dist={dist}", "suite")
+    process = run.start("-n2", f"--dist={dist}", "suite")
     wait_for(str(scenario.folder / "started-gw1"))
     # gw0 has collected when there is a token again: gw1 is on the implicit slot then.
-    assert select.select([session.pool.write_fd], [], [], HUNG)[0]
-    assert session.pool.count() == 1
+    assert run.jobserver.wait(HUNG)
+    assert len(run.jobserver.drain()) == 1
     stolen.touch()
     outcome = scenario.end(process)
     assert outcome.status == 0, outcome.output
     assert "6 passed" in outcome.output
     assert not (scenario.folder / "started-gw2").exists()
-    assert session.pool.count() == 0
-    session.pool.close()
+    assert not run.jobserver.drain()
+    run.jobserver.close()

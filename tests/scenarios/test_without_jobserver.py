@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -162,15 +163,15 @@ def test_broker_that_cannot_be_started(suite: Scenario) -> None:
     import pytest_xdist_gnumake
 
     package = Path(pytest_xdist_gnumake.__file__).parent
-    copy = suite.folder / "pytest_xdist_gnumake"
-    copy.mkdir()
-    for source in package.glob("*.py"):
-        (copy / source.name).write_text(source.read_text())
+    site_packages = suite.folder / "lib" / "python3" / "site-packages"
+    for folder in (package, *package.parent.glob(f"{package.name}-*.dist-info")):
+        shutil.copytree(folder, site_packages / folder.name)
+    suite.environment["PYTHONPATH"] += f":{site_packages}"
     arguments = ("-n2", "-q", "suite")
     makeflags = "--jobserver-auth=fifo:/missing"
     missing = suite.pytest(*arguments, MAKEFLAGS=makeflags)
-    (copy / "bin").mkdir()
-    broker = copy / "bin" / "jobslots"
+    broker = suite.folder / "bin" / "jobslots"
+    broker.parent.mkdir()
     broker.write_bytes(b"\x7fELF of another machine")
     broker.chmod(0o644)
     forbidden = suite.pytest(*arguments, MAKEFLAGS=makeflags)
