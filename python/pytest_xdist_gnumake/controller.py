@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +13,7 @@ import execnet
 import pytest
 
 from .broker import BrokerProcess, NoBroker
-from .report import closing_lines
+from .report import closing_lines, lent_line
 
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
@@ -47,6 +48,15 @@ def start_of_workers(config: pytest.Config) -> str:
     return str(value)
 
 
+def _cpu_count_by_hand() -> int | None:
+    """What -X cpu_count or PYTHON_CPU_COUNT says, for Pythons before 3.13 too.
+
+    As in the xdist after 3.8: the option goes before the variable, also with ``default``.
+    """
+    text = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
+    return int(text) if isinstance(text, str) and text.isdecimal() else None
+
+
 class Controller:
     """Registered in every pytest process that is not a worker; does nothing until xdist is used."""
 
@@ -57,19 +67,23 @@ class Controller:
         self._folder = os.fspath(config.invocation_params.dir)
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
+        #: The tests that run, in the order in which they have begun.
+        self._running: dict[str, None] = {}
         self._trace: Path | None = None
-        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], str | None] | None = None
+        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], None] | None = None
 
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
-        """Under ``make -jN``, ``-n auto`` means N, unless xdist's own variable says otherwise."""
+        """Under ``make -jN``, ``-n auto`` means N, unless the user has said otherwise."""
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        return broker.job_slots or None if isinstance(broker, BrokerProcess) else None
+        if isinstance(broker, NoBroker):
+            return None
+        return _cpu_count_by_hand() or broker.job_slots or None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
@@ -137,7 +151,7 @@ class Controller:
         if reason := staggered.why_not(self._config, specs):
             self._say_all_at_once(reason)
         else:
-            staggered.stagger(self._config, broker, specs)
+            staggered.stagger(self._config, broker, specs, self._say_all_at_once)
             self._adopt_scheduler = staggered.adopt_scheduler
 
     def _say_all_at_once(self, reason: str) -> None:
@@ -156,19 +170,33 @@ class Controller:
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
         scheduler = yield
-        if self._adopt_scheduler and (reason := self._adopt_scheduler(self._config, scheduler)):
-            self._say_all_at_once(reason)
+        if self._adopt_scheduler:
+            self._adopt_scheduler(self._config, scheduler)
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: WorkerController) -> None:
-        if isinstance(self._broker, BrokerProcess):
+    def pytest_testnodedown(self, node: WorkerController, error: object | None) -> None:
+        if not isinstance(self._broker, BrokerProcess):
+            return
+        if error:
+            self._broker.worker_lost(node.gateway.id)
+        else:
             self._broker.worker_ended(node.gateway.id)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._running[nodeid] = None
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._running.pop(nodeid, None)
+
+    def _report_lent(self, worker_id: str, holders: tuple[str, ...]) -> None:
+        self._report(lent_line(worker_id, holders, list(self._running)))
 
     def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
             self._broker = BrokerProcess.start(self._environment, self._folder)
             if isinstance(self._broker, BrokerProcess):
+                self._broker.on_lent = self._report_lent
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 

@@ -8,13 +8,10 @@ and its descriptor is looked at before each use.
 from __future__ import annotations
 
 import _socket
-import os
 from _socket import socket as Socket
 
+from .originals import original
 from .protocol import SIZE_LIMIT, Message, encode
-
-_fstat = os.fstat
-
 
 _socketpair = getattr(_socket, "socketpair", None)  # There is none on Windows.
 
@@ -56,6 +53,17 @@ class PacketSocket:
         self._check()
         return self._socket.recv(SIZE_LIMIT)
 
+    def has_packet(self) -> bool:
+        """Whether one is there, or the other side has gone. Costs one system call, mostly."""
+        try:
+            # Nothing is taken: the number may name another file by now.
+            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
+
     def is_ours(self) -> bool:
         """Whether the descriptor still is the socket: its number may name another file by now."""
         try:
@@ -77,5 +85,5 @@ class PacketSocket:
             raise ConnectionError("the descriptor of the socket has been closed")
 
     def _identity_now(self) -> tuple[int, int]:
-        status = _fstat(self._socket.fileno())
+        status = original.fstat(self._socket.fileno())
         return status.st_dev, status.st_ino
