@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from proc import children_of, comm
 from pytest_xdist_gnumake.broker import Broker
 from scenarios import Jobserver
 
@@ -46,17 +47,25 @@ def broker_under_jobserver(job_slots: int) -> Iterator[tuple[Broker, Jobserver]]
 class RawWorker:
     """A worker's connection, message by message."""
 
-    def __init__(self, address: str, name: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.connect(address)
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        self._socket = connection
         self._socket.send(f"hello 1 worker {name}".encode())
         self._expect(b"welcome 1")
+
+    @classmethod
+    def connect(cls, address: str, name: str) -> RawWorker:
+        """This process as a worker: a process is one at most."""
+        return cls(_connect(address), name)
 
     def want(self) -> None:
         self._socket.send(b"want")
 
     def wait_for_grant(self) -> None:
         self._expect(b"grant")
+
+    def acquire(self) -> None:
+        self.want()
+        self.wait_for_grant()
 
     def done(self) -> None:
         self._socket.send(b"done")
@@ -70,8 +79,42 @@ class RawWorker:
 
     def _expect(self, message: bytes) -> None:
         received = self._socket.recv(256)
+        while received == b"yield":  # Asked to give its slot up, which it does when it likes.
+            received = self._socket.recv(256)
         if received != message:
             raise RuntimeError(f"expected {message!r}, not {received!r}")
+
+
+@contextlib.contextmanager
+def raw_workers(address: str, count: int) -> Iterator[list[RawWorker]]:
+    """So many workers, each of a process of its own, which all do what this process says."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, contextlib.ExitStack() as stack:
+        workers = []
+        for n in range(count):
+
+            def connect() -> socket.socket:
+                connection = _connect(address)
+                socket.send_fds(theirs, [b"."], [connection.fileno()])
+                return connection
+
+            stack.enter_context(child(begin=connect))
+            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
+            workers.append(RawWorker(socket.socket(fileno=descriptor), f"gw{n}"))
+            stack.callback(workers[-1].close)
+        yield workers
+
+
+def _connect(address: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(address)
+    return connection
+
+
+def process_of_broker() -> int:
+    """The process of the broker that this process has started."""
+    (pid,) = [p for p in children_of(os.getpid()) if comm(p) == "jobslots"]
+    return pid
 
 
 @contextlib.contextmanager

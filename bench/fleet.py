@@ -1,0 +1,55 @@
+"""A thousand sessions of 64 workers that share 512 slots, in virtual time: see ``fleet.cc``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from contenders import TOP
+from table import Figure
+
+PROGRAM = TOP / "build" / "bench" / "bench" / "fleet"
+
+#: How long the tests of pytest 8.4.2 take, in microseconds: a thousand quantiles.
+DURATIONS = Path(__file__).with_name("durations.txt")
+
+#: Hand-over limit, courtesy pause, and what is too soon for make, in microseconds: those of the
+#: ledger, then with one of them changed.
+CONSTANTS = (
+    (100_000, 1_000, 100),
+    (10_000, 1_000, 100),
+    (30_000, 1_000, 100),
+    (300_000, 1_000, 100),
+    (1_000_000, 1_000, 100),
+    (100_000, 0, 100),
+    (100_000, 100, 100),
+    (100_000, 10_000, 100),
+    (100_000, 1_000, 0),
+)
+
+
+def fleet() -> list[Figure]:
+    """1000 sessions of 64 workers on 512 slots in virtual time, with the ledger itself."""
+    if not PROGRAM.exists():
+        return [Figure("fleet", "not built")]
+    numbers = [str(number) for constants in CONSTANTS for number in constants]
+    run = subprocess.run([PROGRAM, DURATIONS, *numbers], stdout=subprocess.PIPE, check=True)
+    results = [json.loads(line) for line in run.stdout.splitlines()]
+    return [
+        Figure(
+            f"hand-over limit {_time(r['hand_over_limit'])},"
+            f" courtesy pause {_time(r['courtesy_pause'])},"
+            f" too soon {_time(r['too_soon_for_make'])}",
+            f"{r['share']:.4f} of the slots in use, Jain's index {r['jain']:.3f}",
+            f"without any slot: a session at most {r['wait_median']:.2f} s (median),"
+            f" {r['wait_worst']:.2f} s (worst); a make waits {r['make_median']:.2f} s (median),"
+            f" {r['make_worst']:.2f} s (worst);"
+            f" {r['events'] / r['seconds'] / 1e6:.1f} million events a second",
+        )
+        for r in results
+    ]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:g} ms"
