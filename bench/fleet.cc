@@ -68,7 +68,7 @@ constexpr Time kWakeUp = microseconds(10);
 constexpr Time kTarget = milliseconds(100);
 /// The figures are of what happens between these.
 constexpr Time kBegin = seconds(2);
-constexpr Time kEnd = seconds(22);
+constexpr Time kEnd = seconds(62);
 
 double in_seconds(Time time) { return std::chrono::duration<double>(time).count(); }
 
@@ -119,6 +119,7 @@ class Fleet {
   void handle(const Event& event);
   void carry_out(std::size_t session, const Ledger::Actions& actions);
   void take_tokens(std::size_t session);
+  void test_ends(std::size_t session, Ledger::ClientId worker);
   void start_target();
   void token_returned();
   void someone_looks();
@@ -151,6 +152,14 @@ void Fleet::take_tokens(std::size_t number) {
   const auto again = session.ledger.next_deadline(now_);
   if (again && again != session.looks_again) schedule(*again, Event::Kind::kLook, number);
   session.looks_again = again;
+}
+
+/// What a worker does then.
+void Fleet::test_ends(std::size_t number, Ledger::ClientId worker) {
+  Session& session = sessions_[number];
+  if (--session.slots == 0) session.without_since = now_;
+  carry_out(number, session.ledger.done(worker, now_));
+  schedule(now_ + kBetweenTests, Event::Kind::kWant, number, worker);
 }
 
 void Fleet::carry_out(std::size_t number, const Ledger::Actions& actions) {
@@ -215,9 +224,7 @@ void Fleet::handle(const Event& event) {
       carry_out(number, session.ledger.want(event.worker, now_));
       break;
     case Event::Kind::kTestEnds:
-      if (--session.slots == 0) session.without_since = now_;
-      carry_out(number, session.ledger.done(event.worker, now_));
-      schedule(now_ + kBetweenTests, Event::Kind::kWant, number, event.worker);
+      test_ends(number, event.worker);
       break;
     case Event::Kind::kLook:
     case Event::Kind::kTargetEnds:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -63,7 +64,7 @@ def measure(name: str) -> tuple[str, list[Figure]]:
     begin = time.monotonic()
     try:
         figures = benchmark()
-    except (AssertionError, OSError, RuntimeError) as error:
+    except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         # The others are measured all the same.
         reason = str(error).strip().splitlines() or [repr(error)]
         figures = [Figure(f"not measured: {reason[-1]}", "").promised("a figure", met=False)]
