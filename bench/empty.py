@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 from contenders import ALL, OTHERS, OURS, Contender
+from rounds import rounds
 from scenarios import FIFO, Scenario, new_scenario, run_make
 from table import Figure, differences, in_pairs, middle, ratios
 
@@ -61,7 +62,7 @@ def _write_empty_tests(scenario: Scenario, count: int) -> None:
 
 def empty() -> list[Figure]:
     """4000 empty tests, -n2 under make -j2: pairs of a run with the plugin and one without it."""
-    count, rounds, rounds_of_others = 4000, 15, 5
+    count = 4000
 
     with new_scenario() as scenario:
 
@@ -79,11 +80,11 @@ def empty() -> list[Figure]:
         traced: list[float] = []
         plain: list[float] = []
         others = [(contender, list[float](), list[float]()) for contender in OTHERS]
-        for number in range(rounds):
+        for number in rounds(15):
             ours.append(seconds(OURS))
             plain.append(seconds(OURS, without=True))
             traced.append(seconds(OURS, "--jobslots-trace=trace.json"))
-            for contender, theirs, off in others if number < rounds_of_others else []:
+            for contender, theirs, off in others if number < 5 else []:
                 theirs.append(seconds(contender))
                 off.append(seconds(contender, without=True))
         size = (scenario.folder / "trace.json").stat().st_size
@@ -99,11 +100,11 @@ def empty() -> list[Figure]:
 
 def cost() -> list[Figure]:
     """What a slot costs the worker at each test while nobody else waits, -n1 under make -j2."""
-    count, rounds = 1000, 5
+    count = 1000
     with new_scenario() as scenario:
         _write_empty_tests(scenario, count)
         scenario.write("suite/conftest.py", COST)
-        for _ in range(rounds):
+        for _ in rounds(5):
             for without in (False, True):
                 session = OURS.pytest("-q -n1 suite", without=without)
                 scenario.makefile(FIFO, session=session)

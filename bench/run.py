@@ -18,6 +18,7 @@ from fleet import fleet
 from grants import bursts, hand_overs
 from ledger import ledger
 from life import kill, size, start, waiting
+from rounds import be_quick
 from sharing import beside_a_neighbour, most, share
 from speed import slot
 from starting import first_test, neighbour_ends, staircase, two_sessions, wide
@@ -76,7 +77,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write this page")
+    parser.add_argument("--quick", action="store_true", help="one round: do they all work?")
     arguments = parser.parse_args()
+    if arguments.quick:
+        be_quick()
     names = arguments.name or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from contenders import ALL, OURS, Contender
+from rounds import rounds
 from scenarios import FIFO, PIPE, SYSTEM, Outcome, new_scenario, run_make, write_mark
 from table import Figure, beside, middle
 
@@ -27,7 +28,7 @@ def share() -> list[Figure]:
         for contender in ALL:
             pairs = [
                 [used(contender, tests, milliseconds / 1000, without=w) for w in (False, True)]
-                for _ in range(5 if contender is OURS else 2)
+                for _ in rounds(5 if contender is OURS else 2)
             ]
             values, others = zip(*pairs, strict=True)
             figure = Figure(
@@ -64,7 +65,7 @@ def beside_a_neighbour() -> list[Figure]:
         first = spans[0].begin - outcome.of("mark")[0].begin
         return first / MS / 1e3, (end - spans[-1].end) / MS / 1e3
 
-    pairs = [(run(4, with_neighbour=True), run(1, with_neighbour=False)) for _ in range(3)]
+    pairs = [(run(4, with_neighbour=True), run(1, with_neighbour=False)) for _ in rounds(3)]
     values, others = [o[0] for o, _ in pairs], [o[0] for _, o in pairs]
     left = [o[1] for o, _ in pairs]
     return [

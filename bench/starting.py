@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from contenders import ALL, OURS, Contender
+from rounds import rounds
 from scenarios import FIFO, WITHOUT_PLUGIN, Outcome, new_scenario, run_make, write_mark
 from table import Figure, beside, differences, middle
 
@@ -25,24 +26,57 @@ if worker:
 """
 
 
+# A plugin that logs how far a session has come on the way to its first test.
+STAGES = """
+import os
+import pytest
+from spans import log
+
+in_worker = "PYTEST_XDIST_WORKER" in os.environ
+log("begin", "stage", "worker" if in_worker else "controller")
+
+@pytest.hookimpl(trylast=True, optionalhook=True)
+def pytest_xdist_setupnodes():
+    log("begin", "stage", "setup")
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    if in_worker:
+        log("begin", "stage", "collected")
+"""
+
+#: In their order, each logged by whoever comes there first.
+STAGE_NAMES = {
+    "controller": "`pytest` to its first plugin",
+    "setup": "on to the set-up of workers",
+    "worker": "on to the first worker's first plugin",
+    "collected": "on to the end of its collection",
+    "test": "on to the first test",
+}
+
+
 def first_test() -> list[Figure]:
     """From `pytest` to the begin of the first test: -n2 under make -j2."""
 
-    def milliseconds(contender: Contender, *, without: bool) -> float:
+    def stages(contender: Contender, *, without: bool) -> list[float]:
+        """Milliseconds from the start of `pytest` to each stage."""
         with new_scenario() as scenario:
             scenario.suite("suite", 4, 0.01)
-            command = contender.pytest("-q -n2 suite", without=without)
+            scenario.write("stages.py", STAGES)
+            command = contender.pytest("-q -n2 -p stages suite", without=without)
             scenario.makefile(FIFO, session=f"{write_mark(scenario)} session 0\n{command}")
             outcome = run_make(scenario, FIFO, 2)
-        return (outcome.of("test")[0].begin - outcome.of("mark")[0].end) / 1e6
+        begin = outcome.of("mark")[0].end
+        logged = [outcome.of("stage", name) for name in STAGE_NAMES if name != "test"]
+        return [(spans[0].begin - begin) / 1e6 for spans in [*logged, outcome.of("test")]]
 
     figures = []
     for contender in ALL:
         pairs = [
-            [milliseconds(contender, without=without) for without in (False, True)]
-            for _ in range(15 if contender is OURS else 5)
+            [stages(contender, without=without) for without in (False, True)]
+            for _ in rounds(15 if contender is OURS else 5)
         ]
-        values, others = zip(*pairs, strict=True)
+        values, others = zip(*[(ours[-1], plain[-1]) for ours, plain in pairs], strict=True)
         more = differences(values, others)
         figure = Figure(
             str(contender),
@@ -50,6 +84,20 @@ def first_test() -> list[Figure]:
             f"{median(values):.0f} ms with the plugin, {median(others):.0f} ms without",
         )
         figures.append(figure.at_most(10, median(more)) if contender is OURS else figure)
+        if contender is OURS:
+            figures += _where_it_goes(pairs)
+    return figures
+
+
+def _where_it_goes(pairs: list[list[list[float]]]) -> list[Figure]:
+    figures = []
+    for number, name in enumerate(STAGE_NAMES.values()):
+        ours, plain = (
+            [stages[number] - (stages[number - 1] if number else 0) for stages in runs]
+            for runs in zip(*pairs, strict=True)
+        )
+        what = f"of these: {name}"
+        figures.append(Figure(what, f"{middle(differences(ours, plain), 'ms')} more"))
     return figures
 
 
@@ -68,7 +116,7 @@ def two_sessions() -> list[Figure]:
         begins = {s.name: s.begin for s in outcome.of("mark")}
         return [(outcome.of("test", name)[0].begin - begins[name]) / SECOND for name in names]
 
-    pairs = [(first(["one", "two"], 8), first(["one"], 1)) for _ in range(2)]
+    pairs = [(first(["one", "two"], 8), first(["one"], 1)) for _ in rounds(2)]
     values = [max(both) for both, _ in pairs]
     others = [alone[0] for _, alone in pairs]
     ratio = median(values) / median(others)
@@ -101,7 +149,7 @@ def neighbour_ends() -> list[Figure]:
         second = next(s for s in outcome.of("start") if s.name == "gw1")
         return (second.begin - outcome.of("neighbour", "b")[0].end) / SECOND
 
-    values = [run() for _ in range(5)]
+    values = [run() for _ in rounds(5)]
     return [Figure("second worker's start", middle(values, "s", 3)).at_most(0.2, max(values))]
 
 
@@ -118,7 +166,7 @@ def wide() -> list[Figure]:
         begin, end = outcome.of("mark")
         return (end.begin - begin.end) / SECOND
 
-    pairs = [(run("-n8"), run(f"-n4 {WITHOUT_PLUGIN}")) for _ in range(3)]
+    pairs = [(run("-n8"), run(f"-n4 {WITHOUT_PLUGIN}")) for _ in rounds(3)]
     values, others = [a for a, _ in pairs], [b for _, b in pairs]
     ratio = median(a / b for a, b in pairs)
     return [
@@ -152,7 +200,7 @@ def staircase() -> list[Figure]:
 
     figures = []
     for mode in ("load", "worksteal"):
-        values = [to_ideal(run(mode)) for _ in range(2)]
+        values = [to_ideal(run(mode)) for _ in rounds(2)]
         figures.append(
             Figure(
                 f"{tests} tests, neighbours of 1, 2 and 3 s, {mode}: time by ideal",

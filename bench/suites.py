@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from contenders import OTHERS, OURS, TOP
+from rounds import rounds
 from scenarios import FIFO, new_scenario
 from table import Figure, middle
 
@@ -40,7 +41,7 @@ HUNG = 45
 def suites() -> list[Figure]:
     """The suites of Jinja 3.1.6 (909 tests) and Click 8.5.1 (2459) under one make -j2."""
     results: dict[Way, list[Result | None]] = {way: [] for way in WAYS}
-    for _ in range(3):
+    for _ in rounds(3):
         for way, runs in results.items():
             if None not in runs:
                 runs.append(_run(way))

@@ -10,6 +10,7 @@ from statistics import median
 from brokers import broker_under_jobserver, child, raw_workers
 from contenders import OURS
 from pytest_xdist_gnumake.slot import JobSlot
+from rounds import rounds
 from scenarios import FIFO, new_scenario, run_make, write_mark
 from table import Figure, beside, middle
 
@@ -18,7 +19,7 @@ MS = 1e6  # Spans are in nanoseconds.
 
 def hand_over() -> list[Figure]:
     """A worker that waits runs again after another's release."""
-    rounds = 1000
+    cycles = 1000
     asked, ask = os.pipe()
     answered, answer = os.pipe()
     with broker_under_jobserver(job_slots=1) as (broker, _):
@@ -33,7 +34,7 @@ def hand_over() -> list[Figure]:
         values, echoes = [], []
         slot = JobSlot(broker.address, "gw0")
         with child(then=take_turns):
-            for _ in range(rounds):
+            for _ in range(cycles):
                 slot.acquire()
                 os.write(ask, b".")
                 time.sleep(0.0005)  # By now it waits.
@@ -47,7 +48,7 @@ def hand_over() -> list[Figure]:
                 os.write(answer, time.perf_counter_ns().to_bytes(8, "big"))
 
         with child(then=echo):
-            for _ in range(rounds):
+            for _ in range(cycles):
                 time.sleep(0.0005)
                 begin = time.perf_counter_ns()
                 os.write(ask, b".")
@@ -65,7 +66,7 @@ def hand_over() -> list[Figure]:
 
 def make_waits() -> list[Figure]:
     """A make that waits in read(2) gets the slot that a session is due to give back."""
-    rounds = 20
+    cycles = 20
     answered, answer = os.pipe()
     let_go, go = os.pipe()
     values = []
@@ -86,7 +87,7 @@ def make_waits() -> list[Figure]:
         on_implicit_slot.acquire()
         holder.acquire()
         with child(then=make):
-            for _ in range(rounds):
+            for _ in range(cycles):
                 waiting.want()
                 time.sleep(0.11)  # Longer than a session keeps a token: it is due.
                 begin = time.perf_counter_ns()
@@ -114,7 +115,7 @@ def chain() -> list[Figure]:
     figures = []
     for milliseconds, tests in ((1, 4000), (20, 300)):
         ours, plain, workers = [], [], []
-        for _ in range(2):
+        for _ in rounds(2):
             options = "-q -n4 --jobslots-start=all"
             gaps, count = _gaps(OURS.pytest(f"{options} suite"), tests, milliseconds)
             ours += gaps
