@@ -70,6 +70,10 @@ class RawWorker:
     def done(self) -> None:
         self._socket.send(b"done")
 
+    def receive(self) -> bytes:
+        """The next message, waited for."""
+        return self._socket.recv(256)
+
     @property
     def descriptor(self) -> int:
         return self._socket.fileno()
@@ -78,9 +82,9 @@ class RawWorker:
         self._socket.close()
 
     def _expect(self, message: bytes) -> None:
-        received = self._socket.recv(256)
+        received = self.receive()
         while received == b"yield":  # Asked to give its slot up, which it does when it likes.
-            received = self._socket.recv(256)
+            received = self.receive()
         if received != message:
             raise RuntimeError(f"expected {message!r}, not {received!r}")
 

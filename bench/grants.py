@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,20 +29,29 @@ def hand_overs() -> list[Figure]:
 
 def _hand_overs(count: int) -> list[float]:
     """Microseconds of CPU for each, in some rounds."""
-    grants = count * max(4, 2000 // count)  # So that each round begins with the first client.
+    grants = max(4 * count, 2000)
     values = []
-    with _broker(count, job_slots=1) as (workers, pid):
-        for worker in workers:
+    with _broker(count, job_slots=1) as (workers, pid), select.epoll() as granted:
+        by_descriptor = {worker.descriptor: worker for worker in workers}
+        for descriptor, worker in by_descriptor.items():
+            granted.register(descriptor, select.EPOLLIN)
             worker.want()
         for _ in range(5):
             before = run_time(pid)
-            for number in range(grants):
-                holder = workers[number % count]
-                holder.wait_for_grant()
+            for _ in range(grants):
+                holder = _next_holder(granted, by_descriptor)
                 holder.done()
                 holder.want()
             values.append((run_time(pid) - before) / grants / 1e3)
     return values
+
+
+def _next_holder(granted: select.epoll, by_descriptor: dict[int, RawWorker]) -> RawWorker:
+    while True:
+        ((descriptor, _),) = granted.poll(maxevents=1)
+        worker = by_descriptor[descriptor]
+        if worker.receive() == b"grant":  # Else it is asked to give up what it has given up.
+            return worker
 
 
 def bursts() -> list[Figure]:

@@ -58,19 +58,29 @@ BENCHMARKS = {
 }
 
 
+#: Seconds after which a benchmark is given up: more than any needs on a loaded machine.
+LIMIT = 900
+
+
 def measure(name: str) -> tuple[str, list[Figure]]:
     """What a benchmark is about, and its figures."""
     benchmark = BENCHMARKS[name]
     title = (benchmark.__doc__ or "").partition("\n")[0].rstrip(".")
     begin = time.monotonic()
+    signal.alarm(LIMIT)
     try:
         figures = benchmark()
     except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         # The others are measured all the same.
         reason = str(error).strip().splitlines() or [repr(error)]
         figures = [Figure(f"not measured: {reason[-1]}", "").promised("a figure", met=False)]
+    signal.alarm(0)
     print(f"\n{name}: {title} [{time.monotonic() - begin:.0f} s]\n{as_text(figures)}", flush=True)
     return title, figures
+
+
+def _time_is_up(number: int, frame: object) -> None:
+    raise TimeoutError(f"no end within {LIMIT} s")
 
 
 def main() -> None:
@@ -84,6 +94,7 @@ def main() -> None:
     names = arguments.name or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGALRM, _time_is_up)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
     machine = document.machine()
