@@ -53,7 +53,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
-	for folder in python tests/plugin tests/scenarios examples bench; do \
+	for folder in python tests/plugin tests/scenarios tests/library examples bench; do \
 	  $(VENV)/bin/mypy $$folder; done
 
 format: $(VENV)/ready
@@ -80,16 +80,17 @@ fuzz: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
 	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g1 -D_GLIBCXX_ASSERTIONS' >/dev/null
-	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_broker fuzz_timeline
+	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_session fuzz_timeline
 	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
 
-# A user of the installed library: the example finds it with find_package and links it.
+# Users of the library: programs that find it installed, or build it with themselves.
 install-check: cpp
 	rm -rf build/prefix build/example
 	$(VENV)/bin/cmake --install build/cpp --prefix build/prefix >/dev/null
 	$(CMAKE) -S examples/cpp -B build/example -DCMAKE_PREFIX_PATH=$(abspath build/prefix) >/dev/null
 	$(VENV)/bin/cmake --build build/example
 	$(VENV)/bin/make -j2 -f examples/cpp/jobs.mk EXAMPLE=build/example/slots
+	$(PYTHON) -m pytest -q tests/library
 
 plugin: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n2 tests/plugin
@@ -98,6 +99,7 @@ plugin: $(VENV)/installed
 FAULTS := $(wildcard tests/scenarios/test_faults_*.py)
 scenarios: $(VENV)/installed
 	$(PYTHON) -m pytest -q -n3 tests/scenarios --ignore tests/scenarios/test_other_plugins.py \
+	  --ignore tests/scenarios/test_start_renamed.py \
 	  $(addprefix --ignore ,$(FAULTS))
 
 # The broker with sanitizers, in a virtual environment of its own. Its standard error is not seen:
@@ -121,11 +123,13 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
 	exit $$status
 
-# What depends on the inside of xdist, with each supported version; and beside other plugins.
+# What depends on the inside of xdist, with each supported version and the newest one, whatever its
+# number; with one of which a name is another one; and beside other plugins.
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
 	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/scenarios/test_start*.py; done
+	.venvs/xdist-newest/bin/python -m pytest -q -n3 tests/scenarios/test_start_renamed.py
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/scenarios/test_other_plugins.py
 
 # The chaos run for longer: make soak MINUTES=60.

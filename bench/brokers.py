@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from proc import children_of, comm
-from pytest_xdist_gnumake.broker import Broker
+from pytest_xdist_gnumake.broker import BrokerProcess
+from pytest_xdist_gnumake.packets import PacketSocket
+from pytest_xdist_gnumake.protocol import VERSION, Done, Grant, Hello, Want, Welcome, encode
 from scenarios import Jobserver
 
 
@@ -29,16 +31,16 @@ def jobserver(job_slots: int) -> Iterator[Jobserver]:
             del os.environ["MAKEFLAGS"]
 
 
-def start_broker() -> Broker:
+def start_broker() -> BrokerProcess:
     """A broker for the jobserver at hand, of which this process is the controller."""
-    broker = Broker.start()
-    if not isinstance(broker, Broker):
+    broker = BrokerProcess.start()
+    if not isinstance(broker, BrokerProcess):
         raise RuntimeError(broker.reason)
     return broker
 
 
 @contextlib.contextmanager
-def broker_under_jobserver(job_slots: int) -> Iterator[tuple[Broker, Jobserver]]:
+def broker_under_jobserver(job_slots: int) -> Iterator[tuple[BrokerProcess, Jobserver]]:
     """A broker, and the jobserver from which it takes its tokens."""
     with jobserver(job_slots) as make, contextlib.closing(start_broker()) as broker:
         yield broker, make
@@ -47,46 +49,46 @@ def broker_under_jobserver(job_slots: int) -> Iterator[tuple[Broker, Jobserver]]
 class RawWorker:
     """A worker's connection, message by message."""
 
-    def __init__(self, connection: socket.socket, name: str) -> None:
-        self._socket = connection
-        self._socket.send(f"hello 1 worker {name}".encode())
-        self._expect(b"welcome 1")
+    def __init__(self, packets: PacketSocket, name: str) -> None:
+        self._packets = packets
+        self._packets.send(Hello(VERSION, "worker", name))
+        self._expect(Welcome(VERSION))
 
     @classmethod
     def connect(cls, address: str, name: str) -> RawWorker:
         """This process as a worker: a process is one at most."""
-        return cls(_connect(address), name)
+        return cls(PacketSocket.connect(address), name)
 
     def want(self) -> None:
-        self._socket.send(b"want")
+        self._packets.send(Want())
 
     def wait_for_grant(self) -> None:
-        self._expect(b"grant")
+        self._expect(Grant())
 
     def acquire(self) -> None:
         self.want()
         self.wait_for_grant()
 
     def done(self) -> None:
-        self._socket.send(b"done")
+        self._packets.send(Done())
 
     def receive(self) -> bytes:
         """The next message, waited for."""
-        return self._socket.recv(256)
+        return self._packets.receive()
 
     @property
     def descriptor(self) -> int:
-        return self._socket.fileno()
+        return self._packets.fileno()
 
     def close(self) -> None:
-        self._socket.close()
+        self._packets.close()
 
-    def _expect(self, message: bytes) -> None:
+    def _expect(self, message: Welcome | Grant) -> None:
         received = self.receive()
         while received == b"yield":  # Asked to give its slot up, which it does when it likes.
             received = self.receive()
-        if received != message:
-            raise RuntimeError(f"expected {message!r}, not {received!r}")
+        if received != encode(message):
+            raise RuntimeError(f"expected {message}, not {received!r}")
 
 
 @contextlib.contextmanager
@@ -97,22 +99,17 @@ def raw_workers(address: str, count: int) -> Iterator[list[RawWorker]]:
         workers = []
         for n in range(count):
 
-            def connect() -> socket.socket:
-                connection = _connect(address)
-                socket.send_fds(theirs, [b"."], [connection.fileno()])
-                return connection
+            def connect() -> PacketSocket:
+                packets = PacketSocket.connect(address)
+                socket.send_fds(theirs, [b"."], [packets.fileno()])
+                return packets
 
             stack.enter_context(child(begin=connect))
             _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
-            workers.append(RawWorker(socket.socket(fileno=descriptor), f"gw{n}"))
+            packets = PacketSocket(socket.socket(fileno=descriptor))
+            workers.append(RawWorker(packets, f"gw{n}"))
             stack.callback(workers[-1].close)
         yield workers
-
-
-def _connect(address: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.connect(address)
-    return connection
 
 
 def process_of_broker() -> int:

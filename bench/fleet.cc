@@ -3,14 +3,15 @@
 ///
 /// The sessions are ledgers as brokers have them, without implicit slots: all they have are tokens
 /// of one jobserver. Their workers always have a next test; how long it takes is drawn from a file
-/// of real ones. A make beside them always has a next target of 100 ms to start.
+/// of real ones. They keep their slots until they are asked to yield. A make beside them always has
+/// a next target of 100 ms to start.
 ///
 /// A token that is written to the jobserver wakes all who want one. Who is first is drawn: it takes
 /// what it wants of the tokens that are there kWakeUp later, unless another one looks before.
 ///
-/// Usage: fleet DURATIONS [hand-over-limit courtesy-pause too-soon-for-make]...
+/// Usage: fleet DURATIONS [YIELD-AFTER HAND-OVER-LIMIT COURTESY-PAUSE TOO-SOON-FOR-MAKE]...
 /// DURATIONS: microseconds, separated by white space. The others are in microseconds too: for each
-/// three of them a line of JSON is written.
+/// four of them a line of JSON is written.
 
 #include <algorithm>
 #include <chrono>
@@ -35,6 +36,7 @@ using Time = Ledger::Time;
 
 /// What the ledger's constants are in this run.
 struct Constants {
+  Time yield_after = Ledger::kYieldAfter;
   Time hand_over_limit = Ledger::kHandOverLimit;
   Time courtesy_pause = Ledger::kCourtesyPause;
   Time too_soon_for_make = Ledger::kTooSoonForMake;
@@ -43,10 +45,12 @@ struct Constants {
 }  // namespace
 
 // The ledger is compiled anew here, with variables in place of its constants.
+#define kYieldAfter constants.yield_after
 #define kHandOverLimit constants.hand_over_limit
 #define kCourtesyPause constants.courtesy_pause
 #define kTooSoonForMake constants.too_soon_for_make
 #include "session/ledger.cc"
+#undef kYieldAfter
 #undef kHandOverLimit
 #undef kCourtesyPause
 #undef kTooSoonForMake
@@ -81,7 +85,7 @@ Time counted(Time begin, Time end) {
 constexpr std::size_t kMake = kSessions;
 
 struct Event {
-  enum class Kind { kLook, kWant, kTestEnds, kTargetEnds };
+  enum class Kind { kLook, kWant, kNextTest, kTargetEnds };
   Time time;
   std::uint64_t number;  ///< Of two events at the same time the older one comes first.
   Kind kind;
@@ -94,7 +98,10 @@ struct Event {
 };
 
 struct Session {
-  Ledger ledger;
+  Ledger ledger{/*has_implicit_slot=*/false};
+  /// For each worker, whether it gives its slot back before its next test: it was asked to, or has
+  /// started up.
+  std::vector<bool> yields = std::vector<bool>(kWorkers + 1, true);
   std::size_t slots = 0;  ///< That its workers have.
   Time without_since{};   ///< Since when it has none.
   Time longest_without{};
@@ -118,13 +125,13 @@ class Fleet {
   }
   void handle(const Event& event);
   void carry_out(std::size_t session, const Ledger::Actions& actions);
-  void take_tokens(std::size_t session);
-  void test_ends(std::size_t session, Ledger::ClientId worker);
+  void settle(std::size_t session);
+  void next_test(std::size_t session, Ledger::ClientId worker);
+  void run_test(std::size_t session, Ledger::ClientId worker);
   void start_target();
   void token_returned();
   void someone_looks();
   void set_wants(std::size_t who, bool wants);
-  Time draw_test();
 
   std::vector<Session> sessions_;
   std::size_t tokens_ = kSlots;
@@ -140,26 +147,46 @@ class Fleet {
   double took_ = 0;
 };
 
-/// What a broker does after each event. The one place that knows how a ledger is asked for its
-/// wish.
-void Fleet::take_tokens(std::size_t number) {
+/// What a broker does after each event.
+void Fleet::settle(std::size_t number) {
   Session& session = sessions_[number];
-  while (tokens_ > 0 && session.ledger.wants_token(now_)) {
-    --tokens_;
-    carry_out(number, session.ledger.token_read('+', now_));
+  std::size_t to_take = 0;
+  do {
+    const Ledger::Settled settled = session.ledger.settle(tokens_, now_);
+    carry_out(number, settled.actions);
+    to_take = settled.to_take;
+    for (std::size_t n = 0; n < to_take; ++n) {
+      --tokens_;
+      carry_out(number, session.ledger.token_read('+', now_));
+    }
+  } while (to_take > 0);
+  const Ledger::Need need = session.ledger.need(now_);
+  set_wants(number, need.of == Ledger::Need::Of::kAnyToken);
+  if (need.again && need.again != session.looks_again) {
+    schedule(*need.again, Event::Kind::kLook, number);
   }
-  set_wants(number, session.ledger.wants_token(now_));
-  const auto again = session.ledger.next_deadline(now_);
-  if (again && again != session.looks_again) schedule(*again, Event::Kind::kLook, number);
-  session.looks_again = again;
+  session.looks_again = need.again;
 }
 
-/// What a worker does then.
-void Fleet::test_ends(std::size_t number, Ledger::ClientId worker) {
+/// What a worker does before each test but the first.
+void Fleet::next_test(std::size_t number, Ledger::ClientId worker) {
   Session& session = sessions_[number];
+  if (!session.yields[worker]) {
+    run_test(number, worker);
+    return;
+  }
+  session.yields[worker] = false;
   if (--session.slots == 0) session.without_since = now_;
   carry_out(number, session.ledger.done(worker, now_));
-  schedule(now_ + kBetweenTests, Event::Kind::kWant, number, worker);
+  carry_out(number, session.ledger.want(worker, now_));
+}
+
+void Fleet::run_test(std::size_t number, Ledger::ClientId worker) {
+  // A tenth more or less than one of the file, so that tests do not end at the same moments.
+  const Time drawn = durations_[random_() % durations_.size()];
+  const Time test = drawn * 9 / 10 + drawn / 5 * static_cast<std::int64_t>(random_() % 1000) / 1000;
+  sessions_[number].used += counted(now_, now_ + test);
+  schedule(now_ + test + kBetweenTests, Event::Kind::kNextTest, number, worker);
 }
 
 void Fleet::carry_out(std::size_t number, const Ledger::Actions& actions) {
@@ -170,9 +197,9 @@ void Fleet::carry_out(std::size_t number, const Ledger::Actions& actions) {
         session.longest_without =
             std::max(session.longest_without, counted(session.without_since, now_));
       }
-      const Time test = draw_test();
-      session.used += counted(now_, now_ + test);
-      schedule(now_ + test, Event::Kind::kTestEnds, number, grant->client);
+      run_test(number, grant->client);
+    } else if (const auto* yield = std::get_if<Ledger::Yield>(&action)) {
+      session.yields[yield->client] = true;
     } else if (std::holds_alternative<Ledger::ReturnToken>(action)) {
       token_returned();
     }
@@ -182,12 +209,6 @@ void Fleet::carry_out(std::size_t number, const Ledger::Actions& actions) {
 void Fleet::token_returned() {
   ++tokens_;
   someone_looks();
-}
-
-/// A tenth more or less than one of the file, so that tests do not end at the same moments.
-Time Fleet::draw_test() {
-  const Time test = durations_[random_() % durations_.size()];
-  return test * 9 / 10 + test / 5 * static_cast<std::int64_t>(random_() % 1000) / 1000;
 }
 
 /// One of those who want a token is the first to wake up.
@@ -223,14 +244,14 @@ void Fleet::handle(const Event& event) {
     case Event::Kind::kWant:
       carry_out(number, session.ledger.want(event.worker, now_));
       break;
-    case Event::Kind::kTestEnds:
-      test_ends(number, event.worker);
+    case Event::Kind::kNextTest:
+      next_test(number, event.worker);
       break;
     case Event::Kind::kLook:
     case Event::Kind::kTargetEnds:
       break;
   }
-  take_tokens(number);
+  settle(number);
   if (event.kind == Event::Kind::kLook) someone_looks();
 }
 
@@ -251,7 +272,6 @@ void Fleet::set_wants(std::size_t who, bool wants) {
 void Fleet::run() {
   const auto begin = std::chrono::steady_clock::now();
   for (std::size_t number = 0; number < kSessions; ++number) {
-    sessions_[number].ledger.implicit_slot_lost(now_);
     for (Ledger::ClientId worker = 1; worker <= kWorkers; ++worker) {
       sessions_[number].ledger.join(worker);
       schedule(milliseconds(random_() % 1000), Event::Kind::kWant, number, worker);
@@ -296,21 +316,25 @@ void Fleet::print() const {
     return values.empty() ? in_seconds(kEnd - kBegin) : std::ranges::max(values);
   };
   std::printf(
-      "{\"hand_over_limit\": %g, \"courtesy_pause\": %g, \"too_soon_for_make\": %g,"
+      "{\"yield_after\": %g, \"hand_over_limit\": %g, \"courtesy_pause\": %g, "
+      "\"too_soon_for_make\": %g,"
       " \"share\": %.4f, \"jain\": %.4f, \"wait_median\": %.4f, \"wait_worst\": %.4f,"
       " \"make_median\": %.4f, \"make_worst\": %.4f, \"events\": %llu, \"seconds\": %.3f}\n",
-      in_seconds(constants.hand_over_limit), in_seconds(constants.courtesy_pause),
-      in_seconds(constants.too_soon_for_make), (sum + of_make) / slots,
-      sum * sum / (kSessions * squares), median(waits), worst(waits), median(waits_of_make_),
-      worst(waits_of_make_), static_cast<unsigned long long>(count_), took_);
+      in_seconds(constants.yield_after), in_seconds(constants.hand_over_limit),
+      in_seconds(constants.courtesy_pause), in_seconds(constants.too_soon_for_make),
+      (sum + of_make) / slots, sum * sum / (kSessions * squares), median(waits), worst(waits),
+      median(waits_of_make_), worst(waits_of_make_), static_cast<unsigned long long>(count_),
+      took_);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc % 3 != 2) {
-    std::fputs("usage: fleet DURATIONS [HAND-OVER-LIMIT COURTESY-PAUSE TOO-SOON-FOR-MAKE]...\n",
-               stderr);
+  if (argc < 2 || argc % 4 != 2) {
+    std::fputs(
+        "usage: fleet DURATIONS"
+        " [YIELD-AFTER HAND-OVER-LIMIT COURTESY-PAUSE TOO-SOON-FOR-MAKE]...\n",
+        stderr);
     return 2;
   }
   std::ifstream file(argv[1]);
@@ -321,8 +345,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   const auto argument = [argv](int number) { return microseconds(std::atoll(argv[number])); };
-  for (int number = 2; number < argc; number += 3) {
-    constants = {argument(number), argument(number + 1), argument(number + 2)};
+  for (int number = 2; number < argc; number += 4) {
+    constants = {argument(number), argument(number + 1), argument(number + 2),
+                 argument(number + 3)};
     Fleet fleet(durations);
     fleet.run();
     fleet.print();

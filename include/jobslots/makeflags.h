@@ -17,9 +17,11 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "jobslots/unavailable.h"
 
@@ -52,14 +54,22 @@ Result<Makeflags> parse_makeflags(std::string_view value);
 /// without a number, nothing where there is no -j.
 std::optional<unsigned> parse_jobs(std::string_view value);
 
+/// The same of the words that a make was started with, without its own name. They are read as make
+/// does: -j8, -kj8, --jobs=8; and -j 8 and --jobs 8, where the next word is nothing but digits.
+std::optional<unsigned> jobs_of_command_line(std::span<const std::string> words);
+
 /// Looks a variable up: getenv, or a map in a test. Null where it is not set.
 using GetEnv = std::function<const char*(const char* name)>;
 
-/// The name of the variable that counts: MAKEFLAGS, else MFLAGS, else CARGO_MAKEFLAGS, the first
-/// one that speaks of a jobserver, whether it can be understood or not. Null where none does.
-const char* jobserver_variable(const GetEnv& getenv);
+/// The names of the variables that speak of a jobserver, whether it can be understood or not, and
+/// count: the first one here and now, the next one where that is not set, and so on. They are
+/// MAKEFLAGS, MFLAGS and CARGO_MAKEFLAGS. make reads MAKEFLAGS only, and sets MFLAGS for makes of
+/// old: so where MAKEFLAGS is set, to nothing for instance, and speaks of no jobserver, that one
+/// has been left, and MFLAGS does not count. cargo sets CARGO_MAKEFLAGS and leaves MAKEFLAGS as it
+/// is.
+std::vector<std::string> jobserver_variables(const GetEnv& getenv);
 
-/// The jobserver of that variable.
+/// The jobserver of the first of these variables.
 Result<Makeflags> makeflags_from_environment(const GetEnv& getenv);
 
 }  // namespace jobslots

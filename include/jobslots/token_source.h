@@ -7,8 +7,8 @@
 /// job slot until it has written the same byte back. Source: GNU make manual, "POSIX Jobserver
 /// Interaction".
 ///
-/// Everything here is non-blocking on a file description of our own: the one behind an inherited
-/// descriptor is shared with make and all its clients, and changing its flags would change theirs.
+/// Nothing here waits, and nothing changes what is shared: the file description behind an inherited
+/// descriptor is make's and that of all its clients, and changing its flags would change theirs.
 
 #include <sys/types.h>
 
@@ -21,15 +21,19 @@
 
 namespace jobslots {
 
+struct JobserverFiles;
+enum class Access;
+
 class TokenSource {
  public:
-  /// Opens the fifo, device or pipe that auth names. Withheld or stale descriptors are looked for
-  /// in the nearest ancestor process that is a make (see ancestor.h).
-  static Result<TokenSource> open(const Makeflags& makeflags);
+  /// Opens the fifo, device, pipe or socket that auth names. Descriptors that make has withheld or
+  /// that are another program's by now are looked for in the nearest ancestor that is a make.
+  [[nodiscard]] static Result<TokenSource> open(const Makeflags& makeflags);
 
   /// Opens the jobserver that the environment names. Whoever asks whether there is a usable one
-  /// asks here, so that all of them say the same.
-  static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
+  /// asks here, so that all of them say the same. Where no variable names one the reason is kNone;
+  /// but kRemoved where a make above was given -jN and MAKEFLAGS is not even set.
+  [[nodiscard]] static Result<TokenSource> from_environment(const GetEnv& getenv = std::getenv);
 
   /// What it was opened from.
   const Makeflags& makeflags() const { return makeflags_; }
@@ -41,10 +45,10 @@ class TokenSource {
   int write_fd() const { return write_ ? write_.get() : read_.get(); }
 
   /// One token, or nothing where none is free at the moment or the jobserver is lost.
-  std::optional<char> try_take();
+  [[nodiscard]] std::optional<char> try_take();
 
   /// Returns a token. False where it cannot be written now: poll write_fd() and call again.
-  bool try_return(char token);
+  [[nodiscard]] bool try_return(char token);
 
   /// The other side has gone for good: end of file, or an error that will not pass.
   bool lost() const { return lost_; }
@@ -57,16 +61,19 @@ class TokenSource {
   std::optional<int> tokens_available() const;
 
  private:
-  TokenSource(Makeflags makeflags, std::optional<pid_t> make_process, UniqueFd read, UniqueFd write)
-      : makeflags_(std::move(makeflags)),
-        make_process_(make_process),
-        read_(std::move(read)),
-        write_(std::move(write)) {}
+  friend class Server;  // Opens its own.
+  TokenSource(Makeflags makeflags, JobserverFiles files);
+  std::optional<char> take_from_shared_pipe();
 
   Makeflags makeflags_;
   std::optional<pid_t> make_process_;
   UniqueFd read_;
-  UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device).
+  UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device, socket).
+  Access read_access_;
+  Access write_access_;
+  UniqueFd
+      private_read_;  ///< A pipe of our own, for take_from_shared_pipe. Made when it is needed.
+  UniqueFd private_write_;
   bool lost_ = false;
 };
 

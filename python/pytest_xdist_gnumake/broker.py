@@ -1,73 +1,94 @@
-"""The controller's side of the broker: starts it, asks it, waits for its end.
-
-The messages are described in ``src/session/protocol.h``.
-"""
+"""The controller's side of the broker: starts it, asks it, waits for its end."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import queue
-import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable
+from _thread import start_new_thread
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from subprocess import DEVNULL, Popen, TimeoutExpired
 
 from .executable import EXECUTABLE
+from .packets import PacketSocket, socket_pair
+from .protocol import (
+    SIZE_LIMIT,
+    VERSION,
+    Begin,
+    Bye,
+    Cancel,
+    Ended,
+    Hello,
+    Refused,
+    Start,
+    Sum,
+    Summed,
+    Sync,
+    Synced,
+    Title,
+    ToBroker,
+    ToController,
+    Trace,
+    Traced,
+    Unavailable,
+    Untraced,
+    WelcomeController,
+    WorkerSums,
+    decode_for_controller,
+    encode,
+    path_of_text,
+    text_of_path,
+)
 
-#: Seconds that pytest's end waits for the broker's. By then xdist has ended the workers, and the
-#: broker needs a millisecond; the limit is for a worker that even SIGKILL does not end.
-_END_LIMIT = 30.0
+#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
+#: session with a broker runs.
+ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
-#: Bytes of a message that the broker takes.
-_MESSAGE_LIMIT = 4096
+_environ, _getpid, _rmdir, _unlink = os.environ, os.getpid, os.rmdir, os.unlink
+
+#: Seconds after which one who waits for the broker looks whether the socket is still there.
+_LOOK = 1.0
+
+#: Looks until an answer of the broker, or its end, is not awaited any longer. It needs a
+#: millisecond, and when it is to end xdist has ended the workers; the limit is for a broker that is
+#: stopped, and for a worker that even SIGKILL does not end.
+_LOOKS = 30
 
 
 @dataclass(frozen=True)
-class Unavailable:
+class NoBroker:
     """No usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class WorkerSums:
-    """For how many seconds a worker had a job slot, and waited for one."""
-
-    worker_id: str
-    held: float
-    waited: float
-
-
-@dataclass(frozen=True)
 class Sums:
     """What a session has used of its job slots."""
 
-    #: The most slots in use at one moment.
-    most: int
-    #: Seconds from the first slot taken to the last one free.
-    span: float
+    session: Summed
     #: Those that have been started.
     workers: tuple[WorkerSums, ...]
 
     @property
     def average(self) -> float:
         """How many slots were in use on average."""
-        return sum(worker.held for worker in self.workers) / self.span if self.span else 0.0
+        return sum(w.held for w in self.workers) / self.session.span if self.session.span else 0.0
 
     @property
     def waited(self) -> float:
         """Seconds that the workers waited, added up."""
-        return sum(worker.waited for worker in self.workers)
+        return sum(worker.waited for worker in self.workers) / 1e9
 
 
-def environment_speaks_of_jobserver() -> bool:
+def speaks_of_jobserver(environment: Mapping[str, str]) -> bool:
     """Whether it is worth starting a broker, which knows how to read the variables."""
     variables = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS")
-    return any("--jobserver-" in os.environ.get(name, "") for name in variables)
+    return any("--jobserver-" in environment.get(name, "") for name in variables)
 
 
 def cannot_be_started(error: OSError) -> str:
@@ -77,169 +98,217 @@ def cannot_be_started(error: OSError) -> str:
     )
 
 
-class Broker:
+class BrokerProcess:
     """A running ``jobslots broker``, owned by the controller of one pytest session."""
 
     def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        connection: socket.socket,
-        job_slots: int,
-        address: str,
+        self, process: Popen[bytes], packets: PacketSocket, job_slots: int, address: str
     ) -> None:
         self._process = process
-        self._connection = connection
+        self._packets = packets
         #: N of make's ``-jN``, 0 where make does not tell.
         self.job_slots = job_slots
         #: The path of the socket that workers connect to.
         self.address = address
         #: Why there is no trace, or no more of it.
         self.untraced = ""
-        self._listener: threading.Thread | None = None
-        self._sums: queue.SimpleQueue[Sums | None] = queue.SimpleQueue()
+        self._listening = False
+        self._sums: SimpleQueue[Sums | None] = SimpleQueue()
+        self._listened: SimpleQueue[None] = SimpleQueue()
         self._closing = False
 
     @classmethod
-    def start(cls) -> Broker | Unavailable:
-        """Start a broker for the jobserver in the environment, or say why there is none."""
-        if not environment_speaks_of_jobserver():
-            return Unavailable("")
+    def start(
+        cls, environment: Mapping[str, str] | None = None, folder: str | None = None
+    ) -> BrokerProcess | NoBroker:
+        """Start a broker for the jobserver in this environment, or say why there is none.
+
+        A path in the environment is relative to ``folder``. Both are this process's own where they
+        are not given.
+        """
+        if environment is None:
+            environment = os.environ
+        if not speaks_of_jobserver(environment):
+            return NoBroker("")
         if not sys.platform.startswith("linux"):
-            return Unavailable(f"job slots are shared on Linux only, not on {sys.platform}")
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(None)
+            return NoBroker(f"job slots are shared on Linux only, not on {sys.platform}")
         try:
-            # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here.
-            # A session of its own keeps Ctrl-C and signals to make's process group away.
-            process = subprocess.Popen(
-                [str(EXECUTABLE), "broker"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                close_fds=False,
-                start_new_session=True,
-            )
+            return cls._start(environment, folder)
+        except Exception as error:  # Whatever a conftest file has made of Python's modules.
+            return NoBroker(f"the job slot broker cannot be started: {error!r}")
+
+    @classmethod
+    def _start(cls, environment: Mapping[str, str], folder: str | None) -> BrokerProcess | NoBroker:
+        packets, theirs = socket_pair(_LOOK)
+        try:
+            process = _spawn(theirs.fileno(), environment, folder)
         except OSError as error:
-            ours.close()
-            return Unavailable(cannot_be_started(error))
+            packets.close()
+            return NoBroker(cannot_be_started(error))
         finally:
             theirs.close()
+        answer = None
+        with contextlib.suppress(OSError):
+            packets.send(Hello(VERSION, "controller"))
+            answer = decode_for_controller(_next_packet(packets, _LOOKS))
+        if isinstance(answer, WelcomeController) and answer.version == VERSION:
+            return cls(process, packets, answer.job_slots, path_of_text(answer.path))
+        packets.close()
         try:
-            ours.send(b"hello 1 controller")
-            reply = os.fsdecode(ours.recv(65536))
-        except OSError:
-            reply = ""
-        kind, _, text = reply.partition(" 1 ")
-        if kind == "welcome":
-            slots, _, address = text.partition(" ")
-            return cls(process, ours, int(slots), address)
-        ours.close()
-        process.wait()
-        if kind != "unavailable":
-            return Unavailable(
-                f"{EXECUTABLE} ended with status {process.returncode};"
-                " cure: reinstall pytest-xdist-gnumake"
-            )
-        name, _, message = text.partition(" ")
-        return Unavailable("" if name == "none" else message)
+            status = process.wait(_LOOKS * _LOOK)
+        except TimeoutExpired:
+            process.kill()
+            return NoBroker(f"{EXECUTABLE} does not answer")
+        if isinstance(answer, Unavailable):
+            return NoBroker("" if answer.reason == "none" else answer.text)
+        return NoBroker(
+            f"{EXECUTABLE} ended with status {status}; cure: reinstall pytest-xdist-gnumake"
+        )
+
+    def announce(self) -> None:
+        """Tell workers that are started from now on where the broker is."""
+        _environ[ADDRESS_VARIABLE] = f"{_getpid()} {self.address}"
 
     def start_trace(self, file: Path, title: str) -> None:
         """Let the broker write what the session does to ``file``, under this title."""
-        self._send(f"title {title[:200]}")
-        self._send(f"trace {file}")
-        self._receive()
+        trace = Trace(text_of_path(file))
+        if len(encode(trace)) > SIZE_LIMIT:
+            self.untraced = "its name is too long"
+            return
+        self._send(Title(title))
+        self._send(trace)
+        for message in self._messages(_LOOKS):
+            if isinstance(message, Refused):
+                self.untraced = message.text
+            if isinstance(message, Traced | Untraced | Refused):
+                break
 
     def start_workers(self, worker_ids: Iterable[str]) -> list[str]:
         """Ask for a slot for each of the workers. Those that can be started now, in order."""
         for worker_id in worker_ids:
             self.request_start(worker_id)
-        self._send("sync")
+        self._send(Sync())
         begun = []
-        while (message := self._receive()) not in (("", ""), ("synced", "")):
-            kind, text = message
-            if kind == "begin":  # The trace may end in between.
-                begun.append(text)
+        for message in self._messages(_LOOKS):  # The trace may end in between.
+            if isinstance(message, Begin):
+                begun.append(message.name)
+            elif isinstance(message, Synced):
+                break
         return begun
 
     def request_start(self, worker_id: str) -> None:
         """Ask for a slot for a worker that is to be started then."""
-        self._send(f"start {worker_id}")
+        self._send(Start(worker_id))
 
     def cancel(self, worker_id: str) -> None:
         """Give the slot back that was asked for or got for a worker that is not started."""
-        self._send(f"cancel {worker_id}")
+        self._send(Cancel(worker_id))
 
     def worker_ended(self, worker_id: str) -> None:
         """Give the slot back of a worker that has died before it could say hello to the broker."""
-        self._send(f"ended {worker_id}")
+        self._send(Ended(worker_id))
 
     def listen(self, begin: Callable[[str | None], None]) -> None:
         """Call ``begin``, from a thread, with each worker for which a slot was asked and has come.
 
         With None where the broker has gone, and no more will come.
         """
-        self._listener = threading.Thread(target=self._listen, args=(begin,), daemon=True)
-        self._listener.start()
+        self._listening = True
+        start_new_thread(self._listen, (begin,))
 
     def _listen(self, begin: Callable[[str | None], None]) -> None:
         workers: list[WorkerSums] = []
-        while (message := self._receive()) != ("", ""):
-            kind, text = message
-            if kind == "begin":
-                begin(text)
-            elif kind == "worker":
-                worker_id, held, waited = text.rsplit(" ", 2)
-                workers.append(WorkerSums(worker_id, int(held) / 1e9, int(waited) / 1e9))
-            elif kind == "summed":
-                most, span = text.split(" ")
-                self._sums.put(Sums(int(most), int(span) / 1e9, tuple(workers)))
-                workers.clear()
-        self._sums.put(None)
-        if not self._closing:
-            begin(None)
+        try:
+            for message in self._messages():
+                if isinstance(message, Begin):
+                    begin(message.name)
+                elif isinstance(message, WorkerSums):
+                    workers.append(message)
+                elif isinstance(message, Summed):
+                    self._sums.put(Sums(message, tuple(workers)))
+                    workers.clear()
+            if not self._closing:
+                begin(None)
+        finally:
+            self._sums.put(None)
+            self._listened.put(None)
 
     def sums(self) -> Sums | None:
         """What the session has used so far, or None where the broker has gone."""
-        self._send("sum")
-        if self._listener is None:
-            self.listen(lambda _: None)
-        with contextlib.suppress(queue.Empty):
-            return self._sums.get(timeout=_END_LIMIT)
+        self._send(Sum())
+        self._listen_to_nobody()
+        with contextlib.suppress(Empty):
+            return self._sums.get(timeout=_LOOKS * _LOOK)
         return None
-
-    def _send(self, message: str) -> None:
-        with contextlib.suppress(OSError):  # Where the broker has gone, workers say so.
-            # One byte too many is enough for the broker to refuse it. A socket may not take much
-            # more: then there would be no answer to wait for.
-            self._connection.send(os.fsencode(message)[: _MESSAGE_LIMIT + 1])
-
-    def _receive(self) -> tuple[str, str]:
-        """The kind of the next message and what it says; nothing where the broker has gone."""
-        try:
-            kind, _, text = os.fsdecode(self._connection.recv(65536)).partition(" ")
-        except OSError:
-            kind = text = ""
-        if kind == "untraced":
-            self.untraced = text
-        elif not kind and not self.untraced:
-            self.untraced = "the job slot broker has gone"
-        return kind, text
 
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""
         self._closing = True
-        self._send("bye")
-        if self._listener is None:
-            self.listen(lambda _: None)
-        assert self._listener is not None
-        self._listener.join(_END_LIMIT)
-        if self._listener.is_alive():
-            # It ends by itself later, as a child of init.
+        _environ.pop(ADDRESS_VARIABLE, None)
+        self._send(Bye())
+        self._listen_to_nobody()
+        try:
+            self._listened.get(timeout=_LOOKS * _LOOK)
+            self._packets.close()
+            status = self._process.wait(_LOOKS * _LOOK)
+        except (Empty, TimeoutExpired):
+            # It ends by itself later, as a child of init, and returns its tokens.
             self._process.returncode = 0
             return
-        self._connection.close()
-        if self._process.wait() != 0:
+        if status != 0:
             # It was killed, and could not remove its folder.
             with contextlib.suppress(OSError):
-                Path(self.address).unlink()
-                Path(self.address).parent.rmdir()
+                _unlink(self.address)
+                _rmdir(Path(self.address).parent)
+
+    def _listen_to_nobody(self) -> None:
+        if not self._listening:
+            self.listen(lambda _: None)
+
+    def _send(self, message: ToBroker) -> None:
+        with contextlib.suppress(OSError):  # Where the broker has gone, workers say so.
+            self._packets.send(message)
+
+    def _messages(self, looks: int | None = None) -> Iterator[ToController]:
+        """What the broker says, until it has gone or has said nothing for so many looks."""
+        packet = b""
+        with contextlib.suppress(OSError):
+            while packet := _next_packet(self._packets, looks):
+                message = decode_for_controller(packet)
+                if isinstance(message, Untraced):
+                    self.untraced = message.text
+                if message is not None:
+                    yield message
+        if not self.untraced:
+            self.untraced = "the job slot broker has gone"
+
+
+def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
+    """Wait for a packet, without a limit or for so many looks. OSError where none can come."""
+    for _ in itertools.count() if looks is None else range(looks):
+        with contextlib.suppress(TimeoutError):
+            return packets.receive()
+    raise TimeoutError("the job slot broker does not answer")
+
+
+def _spawn(socket: int, environment: Mapping[str, str], folder: str | None) -> Popen[bytes]:
+    def start(cwd: str | None) -> Popen[bytes]:
+        # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here. A
+        # session of its own keeps Ctrl-C and signals to make's process group away.
+        return Popen(
+            [str(EXECUTABLE), "broker"],
+            stdin=socket,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            close_fds=False,
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+        )
+
+    try:
+        return start(folder)
+    except OSError as error:
+        if folder is None or error.filename != folder:
+            raise
+        return start(None)  # The folder has been removed.

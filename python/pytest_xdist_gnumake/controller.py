@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import execnet
 import pytest
 
-from .broker import Broker, Unavailable
+from .broker import BrokerProcess, NoBroker
 from .report import closing_lines
 
 if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
 
 T = TypeVar("T")
-
-#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
-#: session with a broker runs.
-ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
@@ -54,9 +52,13 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._broker: Broker | Unavailable | None = None
+        # As they are before the first conftest file, which may change them.
+        self._environment = dict(os.environ)
+        self._folder = os.fspath(config.invocation_params.dir)
+        self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._trace: Path | None = None
+        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], str | None] | None = None
 
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
@@ -67,32 +69,31 @@ class Controller:
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        return broker.job_slots or None if isinstance(broker, Broker) else None
+        return broker.job_slots or None if isinstance(broker, BrokerProcess) else None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
-        self._worker_count = len(specs)
         broker = self._start_broker()
-        if isinstance(broker, Unavailable):
+        if isinstance(broker, NoBroker):
             self._report(DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
             self._start_trace("there is no job server")
-            return (yield)
-        self._report(CLIENT_LINE)
-        self._start_trace()
-        environment = pytest.MonkeyPatch()
-        self._config.add_cleanup(environment.undo)
-        environment.setenv(ADDRESS_VARIABLE, f"{os.getpid()} {broker.address}")
-        self._config.add_cleanup(self._end_workers)
-        result = yield  # Everybody else sees all workers that are to be.
-        self._stagger(broker, specs)
+        else:
+            self._report(CLIENT_LINE)
+            self._start_trace()
+            broker.announce()
+            self._config.add_cleanup(self._end_workers)
+        result = yield  # Everybody else sees all workers that are to be, or changes them.
+        self._worker_count = len(specs)
+        if isinstance(broker, BrokerProcess):
+            self._stagger(broker, specs)
         return result
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self) -> None:
         verbose = self._config.option.verbose
-        broker = self._broker if isinstance(self._broker, Broker) else None
+        broker = self._broker if isinstance(self._broker, BrokerProcess) else None
         sums = broker.sums() if broker else None
         if broker and sums and sums.workers and verbose >= 0:
             for line in closing_lines(sums, broker.job_slots, verbose > 0):
@@ -110,7 +111,7 @@ class Controller:
         if name is None:
             return
         file = self._config.invocation_params.dir / name.replace("%p", str(os.getpid()))
-        if isinstance(self._broker, Broker) and not why_not:
+        if isinstance(self._broker, BrokerProcess) and not why_not:
             words = [
                 word
                 for word in map(os.fspath, self._config.invocation_params.args)
@@ -123,39 +124,51 @@ class Controller:
         else:
             self._trace = file
 
-    def _stagger(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
-        from . import staggered
-
-        reason = staggered.why_not(self._config, specs)
+    def _stagger(self, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
+        """Have workers started when there is a slot for them, or say why they all start now."""
         if start_of_workers(self._config) == "all":
-            reason = "jobslots_start is 'all'"
-        if reason is None:
+            self._say_all_at_once("jobslots_start is 'all'")
+            return
+        try:
+            from . import staggered
+        except ImportError:
+            self._say_all_at_once("this version of pytest-xdist is not known")
+            return
+        if reason := staggered.why_not(self._config, specs):
+            self._say_all_at_once(reason)
+        else:
             staggered.stagger(self._config, broker, specs)
-        elif self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
+            self._adopt_scheduler = staggered.adopt_scheduler
+
+    def _say_all_at_once(self, reason: str) -> None:
+        if self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
             self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
 
-    @pytest.hookimpl(optionalhook=True, tryfirst=True)
-    def pytest_configure_node(self, node: WorkerController) -> None:
+    @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
+    def pytest_configure_node(self, node: WorkerController) -> Generator[None, T, T]:
         """A worker is told of all workers that may come, not only of those that are there."""
         node.workerinput["workercount"] = self._worker_count
+        result = yield
+        if isinstance(self._broker, BrokerProcess):
+            self._broker.announce()  # Somebody may have cleared the environment.
+        return result
 
     @pytest.hookimpl(optionalhook=True, wrapper=True)
-    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
         scheduler = yield
-        session: Any = self._config.pluginmanager.getplugin("dsession")
-        if hasattr(session, "adopt_scheduler"):
-            session.adopt_scheduler(scheduler)
+        if self._adopt_scheduler and (reason := self._adopt_scheduler(self._config, scheduler)):
+            self._say_all_at_once(reason)
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: WorkerController) -> None:
-        if isinstance(self._broker, Broker):
+        if isinstance(self._broker, BrokerProcess):
             self._broker.worker_ended(node.gateway.id)
 
-    def _start_broker(self) -> Broker | Unavailable:
+    def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
-            self._broker = Broker.start()
-            if isinstance(self._broker, Broker):
+            self._broker = BrokerProcess.start(self._environment, self._folder)
+            if isinstance(self._broker, BrokerProcess):
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 
@@ -166,9 +179,10 @@ class Controller:
         pytest calls no ``pytest_sessionfinish``, and execnet ends them when Python exits, in this
         way. A broker that ends before would leave those that come up just then without one.
         """
-        nodes: Any = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
-        if nodes is not None:
-            nodes.group.terminate(timeout=1.0)
+        with contextlib.suppress(Exception):  # What is not known is left to execnet.
+            from . import xdist_parts
+
+            xdist_parts.end_workers(self._config)
 
     def _report(self, line: str) -> None:
         terminal = self._config.pluginmanager.getplugin("terminalreporter")

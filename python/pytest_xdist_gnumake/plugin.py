@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from .controller import ADDRESS_VARIABLE, Controller, add_options
+from .broker import ADDRESS_VARIABLE
+from .controller import Controller, add_options
 from .worker import start_worker
 
 T = TypeVar("T")

@@ -15,12 +15,12 @@ def closing_lines(sums: Sums, job_slots: int, verbose: bool) -> Iterator[str]:
     started = f"{len(sums.workers)} worker{'s' if len(sums.workers) > 1 else ''} started"
     of = f"of {job_slots} " if job_slots else ""
     yield (
-        f"pytest-xdist-gnumake: at most {sums.most} and on average {sums.average:.2f} {of}job slots"
-        f" in use; {started}, which waited {sums.waited:.1f} s in total"
+        f"pytest-xdist-gnumake: at most {sums.session.most} and on average {sums.average:.2f}"
+        f" {of}job slots in use; {started}, which waited {sums.waited:.1f} s in total"
     )
     if verbose:
         for worker in sums.workers:
             yield (
-                f"pytest-xdist-gnumake: {worker.worker_id} had a job slot for {worker.held:.1f} s"
-                f" and waited {worker.waited:.1f} s for one"
+                f"pytest-xdist-gnumake: {worker.name} had a job slot for {worker.held / 1e9:.1f} s"
+                f" and waited {worker.waited / 1e9:.1f} s for one"
             )

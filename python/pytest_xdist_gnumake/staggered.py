@@ -12,45 +12,32 @@ nodes, the scheduler waits for the workers that are there at first, and xdist's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import execnet
 import pytest
 from xdist.dsession import DSession
-from xdist.report import report_collection_diff
-from xdist.scheduler import LoadScheduling, LoadScopeScheduling, WorkStealingScheduling
 
-from .broker import Broker
+from . import xdist_parts as parts
+from .broker import BrokerProcess
 
 if TYPE_CHECKING:
     from xdist.remote import WorkerInfo
+    from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
 
-#: What this module uses of xdist's session beyond xdist's hooks.
-_PARTS = (
-    "_active_nodes",
-    "_clone_node",
-    "nodemanager",
-    "queue",
-    "sched",
-    "shuttingdown",
-    "terminal",
-    "triggershutdown",
-    "worker_collectionfinish",
-    "worker_errordown",
-    "worker_workerready",
-)
-_SCHEDULERS = (LoadScheduling, LoadScopeScheduling, WorkStealingScheduling)
 _DIST_MODES = ("load", "loadscope", "loadfile", "loadgroup", "worksteal")
+
+NOT_KNOWN = "this version of pytest-xdist is not known"
 
 
 def why_not(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> str | None:
     """Why workers cannot be started one after the other in this session, or None."""
-    session = config.pluginmanager.getplugin("dsession")
-    if type(session) is not DSession or not all(hasattr(session, part) for part in _PARTS):
-        return "this version of pytest-xdist is not known"
-    if getattr(session.nodemanager, "specs", None) is not specs:
-        return "this version of pytest-xdist is not known"
+    session = parts.session_of(config)
+    if session is None or parts.missing_of_session(session):
+        return NOT_KNOWN
+    if parts.manager(session).specs is not specs:
+        return NOT_KNOWN
     mode = config.getvalue("dist")
     if mode not in _DIST_MODES:
         return f"--dist {mode} runs the tests on each of them"
@@ -61,14 +48,21 @@ def why_not(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> str | None
     return None
 
 
-def stagger(config: pytest.Config, broker: Broker, specs: list[execnet.XSpec]) -> None:
+def stagger(config: pytest.Config, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
     """Leave in ``specs`` the workers that can be started now, and have the others started later.
 
     Called by xdist's ``pytest_xdist_setupnodes``, whose list ``specs`` is xdist's own.
     """
+    begun = broker.start_workers([str(spec.id) for spec in specs])
     session = config.pluginmanager.getplugin("dsession")
     session.__class__ = StaggeredSession
-    session.begin_staggered(broker, specs)
+    session.begin_staggered(config, broker, specs, max(1, len(begun)))
+
+
+def adopt_scheduler(config: pytest.Config, scheduler: Scheduling) -> str | None:
+    """Have a staggered session use this scheduler; or say why all workers are started now."""
+    session = config.pluginmanager.getplugin("dsession")
+    return session.adopt(scheduler) if isinstance(session, StaggeredSession) else None
 
 
 class StaggeredSession(DSession):
@@ -78,34 +72,49 @@ class StaggeredSession(DSession):
     called by xdist's loop, in the main thread, for events of its queue.
     """
 
-    _broker: Broker
+    _config: pytest.Config
+    _broker: BrokerProcess
     _broker_lost: bool
     _worker_count: int
+    #: The one that xdist's ``sched`` is, too.
+    _scheduler: parts.Scheduler
     #: The workers that wait for a slot to be started with, by id.
     _to_start: dict[str, execnet.XSpec]
     #: Workers that came in later. The scheduler gets them when they have collected: before, it
     #: could give them tests that others could run meanwhile.
     _late: set[WorkerController]
 
-    def begin_staggered(self, broker: Broker, specs: list[execnet.XSpec]) -> None:
+    def begin_staggered(
+        self,
+        config: pytest.Config,
+        broker: BrokerProcess,
+        specs: list[execnet.XSpec],
+        first: int,
+    ) -> None:
+        """Leave the first so many in ``specs``."""
+        self._config = config
         self._broker = broker
         self._broker_lost = False
         self._worker_count = len(specs)
         self._late = set()
-        begun = broker.start_workers([str(spec.id) for spec in specs])
-        first_count = max(1, len(begun))
-        self._to_start = {str(spec.id): spec for spec in specs[first_count:]}
-        del specs[first_count:]
-        broker.listen(self._begin_from_thread)
+        self._to_start = {str(spec.id): spec for spec in specs[first:]}
+        del specs[first:]
 
-    def adopt_scheduler(self, sched: Any) -> None:
-        """Have tests divided among all workers that may come; or start all, for any other one."""
-        if isinstance(sched, LoadScheduling):
-            sched.node2pending = _AsIfAllWereThere(self._worker_count)
-        elif isinstance(sched, WorkStealingScheduling):
-            _keep_workers_without_tests(sched)
-        elif not isinstance(sched, _SCHEDULERS):
-            self._start_all()
+    def adopt(self, scheduler: Scheduling) -> str | None:
+        """Go on with this scheduler; or, if it is not known, as xdist does, and say so."""
+        if not parts.is_known(scheduler):
+            return self._go_on_as_xdist(f"{type(scheduler).__name__} is a scheduler of its own")
+        if parts.missing_of_scheduler(scheduler):
+            return self._go_on_as_xdist(NOT_KNOWN)
+        self._scheduler = scheduler
+        parts.prepare_for(scheduler, self._worker_count)
+        self._broker.listen(self._begin_from_thread)
+        return None
+
+    def _go_on_as_xdist(self, why: str) -> str:
+        self._start_all()
+        self.__class__ = DSession  # type: ignore[assignment]
+        return why
 
     # Events of the broker, which come to the queue from a thread.
 
@@ -117,7 +126,7 @@ class StaggeredSession(DSession):
 
     def worker_begin(self, worker_id: str) -> None:
         """There is a job slot for this worker."""
-        if self.shuttingdown or not self._tests_are_left():
+        if self.shuttingdown or not parts.tests_are_left(self._scheduler):
             self._start_no_more()
         if worker_id in self._to_start:
             self._start(worker_id)
@@ -134,12 +143,11 @@ class StaggeredSession(DSession):
 
     def worker_workerready(self, node: WorkerController, workerinfo: WorkerInfo) -> None:
         super().worker_workerready(node, workerinfo)
-        if node in self._late and self.sched is not None and node in self.sched.nodes:
-            self.sched.remove_node(node)
+        if node in self._late and node in self._scheduler.nodes:
+            self._scheduler.remove_node(node)
 
     def worker_collectionfinish(self, node: WorkerController, ids: Sequence[str]) -> None:
-        assert self.sched is not None
-        running = self.sched.collection_is_completed
+        running = self._scheduler.collection_is_completed
         if node in self._late:
             if self.shuttingdown:
                 node.shutdown()
@@ -147,34 +155,31 @@ class StaggeredSession(DSession):
             if running and self._collected_other_tests(node, ids):
                 node.shutdown()
                 return
-            self._drop_finished_scopes()
-            self.sched.add_node(node)
-        if not running and isinstance(self.sched, _SCHEDULERS):
+            parts.drop_finished_scopes(self._scheduler)
+            self._scheduler.add_node(node)
+        if not running:
             self._await_first_workers(node)
-        terminal: Any = self.terminal
-        if running:
-            self.terminal = None  # The status of start-up would be written over the progress.
-        try:
+        with parts.without_status(self, silent=running):
             super().worker_collectionfinish(node, ids)
-        finally:
-            self.terminal = terminal
-        if self.terminal and self.sched.collection_is_completed:
-            self.trdist._isatty = False
+        if self._scheduler.collection_is_completed:
+            parts.end_status(self)
 
     def worker_errordown(self, node: WorkerController, error: object | None) -> None:
         if self._others_go_on_without(node):
-            self.config.hook.pytest_testnodedown(node=node, error=error)
+            self._config.hook.pytest_testnodedown(node=node, error=error)
             self.report_line(f"\nworker {node.gateway.id} died before it had collected")
             self._active_nodes.remove(node)
             return
         super().worker_errordown(node, error)
-        sched: Any = self.sched
-        if self.shuttingdown or not isinstance(sched, _SCHEDULERS) or sched.collection_is_completed:
+        scheduler = self._scheduler
+        if self.shuttingdown or scheduler.collection_is_completed:
             return
         # The others wait for its collection. Its replacement needs a slot, which may take long.
         self._await_first_workers()
-        if sched.collection_is_completed and set(sched.nodes) & _collections(sched).keys():
-            sched.schedule()
+        if scheduler.collection_is_completed and (
+            set(scheduler.nodes) & parts.collections(scheduler).keys()
+        ):
+            scheduler.schedule()
 
     def _others_go_on_without(self, node: WorkerController) -> bool:
         """Whether a late worker that has died before it had tests is missed by nobody.
@@ -182,11 +187,11 @@ class StaggeredSession(DSession):
         xdist would replace it, and after some such replacements end the session, without a failed
         test, though tests are left and others run them.
         """
-        sched: Any = self.sched
+        nodes = self._scheduler.nodes
         return (
             node in self._late
-            and node not in sched.nodes
-            and any(not other.shutting_down for other in sched.nodes)
+            and node not in nodes
+            and any(not other.shutting_down for other in nodes)
         )
 
     def _await_first_workers(self, node: WorkerController | None = None) -> None:
@@ -195,45 +200,24 @@ class StaggeredSession(DSession):
         It counts: a late one that collects before them, as ``node`` may be, would count for one of
         them, and tests would be given out to workers that have not collected.
         """
-        sched: Any = self.sched
-        collected = _collections(sched).keys() | ({node} if node else set())
-        awaited = {
-            worker
-            for worker in self._active_nodes - self._late - collected
-            if not isinstance(worker, execnet.XSpec)
-        }
-        sched.numnodes = max(1, len(collected) + len(awaited))
-
-    def _drop_finished_scopes(self) -> None:
-        """What a crashed worker had finished is not to be given to the worker that comes for it.
-
-        xdist puts all scopes of a crashed worker back into its queue. One in which no test is left
-        to run would be all that the new worker gets: it waits for tests, and xdist for it.
-        """
-        if isinstance(self.sched, LoadScopeScheduling):
-            for scope, completed in list(self.sched.workqueue.items()):
-                if all(completed.values()):
-                    del self.sched.workqueue[scope]
+        collected = parts.collections(self._scheduler).keys() | ({node} if node else set())
+        awaited = parts.living(self) - self._late - collected
+        parts.await_collections(self._scheduler, max(1, len(collected) + len(awaited)))
 
     def _collected_other_tests(self, node: WorkerController, ids: Sequence[str]) -> bool:
         """Report a worker that has collected other tests than the first one, as xdist does."""
-        collection = getattr(self.sched, "collection", None) or []
-        message = report_collection_diff(collection, ids, "the first worker", node.gateway.id)
+        message = parts.difference(self._scheduler, node, ids)
         if message:
             report = pytest.CollectReport(node.gateway.id, "failed", message, [])
-            self.config.hook.pytest_collectreport(report=report)
+            self._config.hook.pytest_collectreport(report=report)
         return bool(message)
 
     def _clone_node(self, node: WorkerController) -> WorkerController:
         """Have a crashed worker replaced, when there is a slot for the new one."""
-        assert self.nodemanager is not None
-        spec = execnet.XSpec(str(node.gateway.spec))
-        spec.id = None
-        self.nodemanager.group.allocate_id(spec)
+        spec = parts.spec_of_replacement(self, node)
         worker_id = str(spec.id)
         self._to_start[worker_id] = spec
-        # Keeps the session alive where this was the only worker.
-        self._active_nodes.add(spec)  # type: ignore[arg-type]
+        parts.keep_alive_for(self, spec)
         if self._broker_lost:
             self._start(worker_id)
         else:
@@ -247,12 +231,10 @@ class StaggeredSession(DSession):
     # Starting.
 
     def _start(self, worker_id: str) -> None:
-        assert self.nodemanager is not None
         spec = self._to_start.pop(worker_id)
-        node = self.nodemanager.setup_node(spec, self.queue.put)
-        self._late.add(node)
-        self._active_nodes.add(node)
-        self._active_nodes.discard(spec)
+        self._broker.announce()
+        self._late.add(parts.set_up(self, spec))
+        parts.keep_alive_no_more_for(self, spec)
 
     def _start_all(self) -> None:
         for worker_id in list(self._to_start):
@@ -261,56 +243,6 @@ class StaggeredSession(DSession):
 
     def _start_no_more(self) -> None:
         for worker_id, spec in self._to_start.items():
-            self._active_nodes.discard(spec)
+            parts.keep_alive_no_more_for(self, spec)
             self._broker.cancel(worker_id)
         self._to_start.clear()
-
-    def _tests_are_left(self) -> bool:
-        """Whether a worker that starts now will find something to do."""
-        sched: Any = self.sched
-        if not sched.collection_is_completed:
-            return True
-        if isinstance(sched, LoadScopeScheduling):
-            return bool(sched.workqueue)
-        if isinstance(sched, WorkStealingScheduling):
-            # Each worker keeps two tests, see xdist's MIN_PENDING; the others can be taken over.
-            longest = max((len(tests) for tests in sched.node2pending.values()), default=0)
-            return bool(sched.pending) or longest > 2
-        return bool(sched.pending)
-
-
-def _collections(sched: Any) -> dict[WorkerController, Sequence[str]]:
-    """What each worker has collected."""
-    name = "registered_collections" if isinstance(sched, LoadScopeScheduling) else "node2collection"
-    collections: dict[WorkerController, Sequence[str]] = getattr(sched, name)
-    return collections
-
-
-def _keep_workers_without_tests(sched: Any) -> None:
-    """Let no worker be shut down before the tests are given out.
-
-    Whenever a worker leaves the scheduler, ``WorkStealingScheduling`` shuts down those that have
-    nothing to do. Here one leaves while others collect: a late one, until it has collected.
-    """
-    check_schedule = sched.check_schedule
-
-    def check_schedule_of_tests() -> None:
-        if sched.collection is not None:
-            check_schedule()
-
-    sched.check_schedule = check_schedule_of_tests
-
-
-class _AsIfAllWereThere(dict[Any, Any]):
-    """The workers of ``LoadScheduling``, counted as if all that may come were there already.
-
-    The scheduler divides the tests by this number. A first worker that is alone would get a quarter
-    of all tests at once, and keep them from those that come later.
-    """
-
-    def __init__(self, expected: int) -> None:
-        super().__init__()
-        self._expected = expected
-
-    def __len__(self) -> int:
-        return max(super().__len__(), self._expected)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 
-from .slot import JobSlot
+from .connection import Connection, JobSlot
 
 T = TypeVar("T")
 
@@ -82,11 +82,15 @@ def _outcome(report: pytest.TestReport) -> str:
 
 def start_worker(config: pytest.Config, controller: int, address: str, worker_id: str) -> None:
     """Make this process hold a job slot whenever it works, beginning now."""
-    slot = JobSlot(address, worker_id)
-    if not slot.is_reachable() and not _lives(controller):
-        # The session was over before this worker was there: there is nothing to do, and no slot to
-        # do it with. Left alone it would import and collect until execnet ends it.
-        os._exit(1)
+    connection = Connection(address, worker_id)
+    try:
+        connection.open()
+    except Exception:
+        if not _lives(controller):
+            # The session was over before this worker was there: there is nothing to do, and no slot
+            # to do it with. Left alone it would import and collect until execnet ends it.
+            os._exit(1)
+    slot = JobSlot(connection)
     config.add_cleanup(slot.close)
     config.pluginmanager.register(StartUp(slot))
     slot.acquire("starting")

@@ -7,96 +7,72 @@
 /// seen through its pidfd and its socket, and its slot is free again at once. The broker lives as
 /// long as the controller or a worker does, and returns every token before it ends.
 ///
-/// Orderly end: the controller says bye, the workers end, the broker returns what it holds and
-/// ends. Controller killed: its job slot, the implicit one, is make's again. The broker sends
-/// SIGINT to the workers, whose results nobody reads any more, and serves them with tokens only
-/// until they have ended.
+/// This is the loop. What an event means is the Session's to say.
 
-#include <chrono>
-#include <deque>
-#include <map>
-#include <string>
+#include <optional>
+#include <string_view>
 
-#include "jobslots/token_source.h"
-#include "session/journal.h"
-#include "session/ledger.h"
-#include "system/peer.h"
-#include "system/rendezvous.h"
+#include "broker/connections.h"
+#include "broker/job_claim.h"
+#include "broker/log.h"
+#include "broker/token_exchange.h"
+#include "broker/trace_file.h"
+#include "session/session.h"
+#include "system/job.h"
+#include "system/poller.h"
 
 namespace jobslots {
 
 class Broker {
  public:
   /// controller is the connected socket of the session's controller, which has said hello already.
-  Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous);
+  /// Where there is a job, its implicit slot is shared with the other sessions of it; else the
+  /// session has one.
+  Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller,
+         std::optional<Job> job, Log log);
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
 
-  /// Serves until the session has ended.
-  void run();
+  /// Serves until the session has ended. False where the system fails it before: then the tokens
+  /// are returned, and the workers go on without it.
+  bool run();
 
  private:
-  enum class Source : unsigned { kListener, kTokenReadable, kTokenWritable, kSocket, kLife };
-  static constexpr Ledger::ClientId kController = 0;  ///< Not a client of the ledger.
+  using ClientId = Session::ClientId;
 
-  struct Worker {
-    Peer peer;
-    bool greeted = false;
-  };
+  void serve();
+  std::optional<Session::Time> wait_limit() const;
+  void handle(Poller::Tag tag);
+  void accept_worker();
+  void receive_from(ClientId client);
+  void settle();
+  bool take_tokens();
+  void share_implicit_slot();
+  void give_back_all_tokens();
+  void write_trace();
 
-  bool session_over() const;
-  int free_tokens() const;
-  void add_watch(int fd, Source source, Ledger::ClientId id, std::uint32_t events);
-  void remove_watch(int fd);
-  void update_token_watches();
-  int timeout_ms() const;
-  void dispatch(Source source, Ledger::ClientId id);
+  bool carry_out_effects();
+  void carry_out(const Session::Send& send);
+  void carry_out(const Session::HangUp& hang_up) { connections_.hang_up(hang_up.client); }
+  void carry_out(const Session::Drop& drop) { connections_.drop(drop.client); }
+  void carry_out(const Session::Interrupt& interrupt);
+  void carry_out(const Session::Kill& kill);
+  void carry_out(const Session::Examine& examine);
+  void carry_out(const Session::Return& token);
+  void carry_out(const Session::OpenTrace& trace);
 
-  void accept_workers();
-  void watch_listener();
-  void receive_from(Ledger::ClientId id);
-  void receive_from_controller();
-  void handle_controller(const std::string& message);
-  void write_journal();
-  void start_trace(const std::string& file);
-  void send_sums();
-  void tell_controller(std::string message);
-  void send_to_controller();
-  void cancel_start(const std::string& name);
-  void end_pending_starts();
-  void end_starts();
-  void handle(Ledger::ClientId id, const std::string& message);
-  void greet(Ledger::ClientId id, const std::string& name);
-  void socket_closed(Ledger::ClientId id);
-  void refuse(Ledger::ClientId id, const std::string& why);
-  void forget(Ledger::ClientId id);
-  void controller_died();
+  void log(const char* what, ClientId client, std::string_view text = "") const;
 
-  void take_tokens();
-  void begin_starts();
-  void return_tokens();
-  void carry_out(const Ledger::Actions& actions);
-
-  /// When the event came that is being handled. What it leads to counts from then on: a slot is
-  /// held a little longer in the trace than the worker used it, never shorter.
-  Ledger::Time now_{};
-  Ledger ledger_;
-  TokenSource tokens_;
-  std::deque<char> returning_;  ///< Tokens that make's pipe has not taken back yet.
-  Rendezvous rendezvous_;
-  Peer controller_;
-  std::deque<std::string> to_controller_;  ///< Messages that its socket has not taken yet.
-  bool controller_over_ = false;
-  std::map<Ledger::ClientId, Worker> workers_;
-  /// Workers that the controller wants to start, by name, until they say hello.
-  std::map<std::string, Ledger::ClientId, std::less<>> to_start_;
-  Ledger::ClientId next_id_ = kController + 1;
-  Journal journal_;
-  std::string title_ = "pytest";
-  UniqueFd epoll_;
-  enum class Watch { kNone, kTokenThere, kTokenComes };
-  Watch readable_watch_ = Watch::kNone;
-  bool watching_writable_ = false;
-  bool watching_listener_ = false;
-  bool watching_controller_writable_ = false;
+  Session::Time now_;  ///< When the event came that is being handled.
+  Log log_;
+  Session session_;
+  Poller poller_;
+  TokenExchange tokens_;
+  Connections connections_;
+  std::optional<Peer> controller_;  ///< Until it is one of the connections.
+  std::optional<Job> job_;
+  std::optional<JobClaim> claim_;
+  std::optional<TraceFile> trace_;
 };
 
 }  // namespace jobslots

@@ -1,106 +1,97 @@
-#include <dirent.h>
 #include <poll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <vector>
 
 #include "broker/broker.h"
 #include "cli/commands.h"
-#include "session/protocol.h"
+#include "system/descriptors.h"
+#include "system/signals.h"
 
 namespace jobslots {
 namespace {
 
+/// Lets the broker be nobody's child: this process ends at once.
+constexpr std::string_view kDetach = "--detach";
+
 constexpr const char* kNotByHand = "started by the pytest plugin, not by hand";
 
-/// What a terminal, a closing session, a dying peer or a limit on files (of the trace) sends must
-/// not end the process that holds the tokens: it ends by itself when the session does.
-void ignore_signals() {
-  for (const int number :
-       {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ}) {
-    std::signal(number, SIG_IGN);
-  }
-}
-
-/// Each worker takes two descriptors.
-void allow_many_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/// Inherited descriptors may be a log file or the pipe that somebody reads to its end: they must
-/// not stay open as long as this process lives.
-void close_all_but(const std::vector<int>& kept) {
-  std::vector<int> open;
-  if (DIR* directory = opendir("/proc/self/fd")) {
-    const int own = dirfd(directory);
-    while (const dirent* entry = readdir(directory)) {
-      const int fd = std::atoi(entry->d_name);  // "." and ".." give 0, which is kept.
-      if (fd != own && std::ranges::find(kept, fd) == kept.end()) open.push_back(fd);
-    }
-    closedir(directory);
-  }
-  for (const int fd : open) close(fd);
-}
-
-bool is_packet_socket(int fd) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
-}
+/// What the first worker needs: its socket and its pidfd.
+constexpr std::size_t kDescriptorsOfAWorker = 2;
 
 bool said_hello(Peer& controller) {
   pollfd readable{controller.socket_fd(), POLLIN, 0};
   poll(&readable, 1, -1);
-  const std::string hello = "hello " + std::to_string(kProtocolVersion) + " controller";
-  return controller.receive(kMessageLimit).message == hello;
+  const auto message = parse(controller.receive(kMessageLimit).message.value_or(""));
+  const auto* hello = message ? std::get_if<message::Hello>(&*message) : nullptr;
+  return hello != nullptr && hello->role == message::Hello::Role::kController &&
+         hello->version == kProtocolVersion;
 }
 
-Result<Broker> open_broker(Result<TokenSource> tokens, Peer controller) {
-  const auto fail = [&controller](const Unavailable& why) {
-    controller.send("unavailable " + std::to_string(kProtocolVersion) + " " +
-                    std::string(name_of(why.reason)) + " " + why.message());
-    return why;
-  };
-  if (const auto* why = std::get_if<Unavailable>(&tokens)) return fail(*why);
+/// What the broker serves with, beside its controller.
+struct Parts {
+  TokenSource tokens;
+  Rendezvous rendezvous;
+  Poller poller;
+  std::optional<Job> job;
+};
+
+/// What cannot be had is missing here, not later.
+Result<Parts> get_parts(Result<TokenSource> tokens, std::optional<Job> job, int controllers_life) {
+  if (const auto* why = std::get_if<Unavailable>(&tokens)) return *why;
   auto& source = std::get<TokenSource>(tokens);
-  close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controller.life_fd(), source.read_fd(),
-                 source.write_fd()});
+  close_all_descriptors_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controllers_life,
+                             source.read_fd(), source.write_fd(), job ? job->life.get() : -1});
   auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
-  if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return fail(*why);
-  auto& place = std::get<Rendezvous>(rendezvous);
-  controller.send("welcome " + std::to_string(kProtocolVersion) + " " +
-                  std::to_string(source.makeflags().job_slots.value_or(0)) + " " +
-                  place.socket_path());
-  return Broker(std::move(controller), std::move(source), std::move(place));
+  if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return *why;
+  auto poller = Poller::create();
+  if (const auto* why = std::get_if<Unavailable>(&poller)) return *why;
+  if (!can_open_descriptors(kDescriptorsOfAWorker)) {
+    return Unavailable{Reason::kSystem, "too few descriptors are allowed (ulimit -n)"};
+  }
+  return Parts{std::move(source), std::get<Rendezvous>(std::move(rendezvous)),
+               std::get<Poller>(std::move(poller)), std::move(job)};
+}
+
+int serve(Peer controller, Parts parts) {
+  controller.send(to_packet(message::WelcomeController{
+      parts.tokens.makeflags().job_slots.value_or(0), parts.rendezvous.socket_path()}));
+  Broker broker(std::move(controller), std::move(parts.tokens), std::move(parts.rendezvous),
+                std::move(parts.poller), std::move(parts.job), Log(getenv(Log::kVariable)));
+  return broker.run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace
 
 int broker_command(Arguments arguments) {
-  if (!arguments.empty() || !is_packet_socket(STDIN_FILENO)) throw UsageError(kNotByHand);
-  ignore_signals();
+  const bool detach = arguments.size() == 1 && arguments.front() == kDetach;
+  if ((!arguments.empty() && !detach) || !is_packet_socket(STDIN_FILENO)) {
+    throw UsageError(kNotByHand);
+  }
+  ignore_all_signals_but_faults();
   setsid();
   allow_many_descriptors();
   // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
   // path of a fifo there may be relative.
   auto tokens = TokenSource::from_environment();
+  std::optional<Job> job;
+  if (const auto* source = std::get_if<TokenSource>(&tokens)) {
+    job = find_job(ancestors(), source->read_fd());
+  }
+  // Who waits for all children of the controller, or ends them, does not mean this one. From here
+  // on its ancestors are not known any more.
+  if (detach && fork() != 0) return EXIT_SUCCESS;
   if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
   Peer controller{UniqueFd(STDIN_FILENO)};
   if (!said_hello(controller)) throw UsageError(kNotByHand);
-  auto broker = open_broker(std::move(tokens), std::move(controller));
-  if (std::holds_alternative<Unavailable>(broker)) return EXIT_FAILURE;
-  std::get<Broker>(broker).run();
-  return EXIT_SUCCESS;
+  auto parts = get_parts(std::move(tokens), std::move(job), controller.life_fd());
+  if (const auto* why = std::get_if<Unavailable>(&parts)) {
+    controller.send(
+        to_packet(message::Unavailable{std::string(name_of(why->reason)), why->message()}));
+    return EXIT_FAILURE;
+  }
+  return serve(std::move(controller), std::get<Parts>(std::move(parts)));
 }
 
 }  // namespace jobslots

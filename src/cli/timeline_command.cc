@@ -110,6 +110,10 @@ void read(timeline::TraceReader& reader, const std::string& path) {
     note(path, "has " + std::to_string(reading.broken) +
                    " events without a proper ts, dur, pid and tid; the picture is without them");
   }
+  if (reading.unreadable != 0) {
+    note(path, "has " + std::to_string(reading.unreadable) +
+                   " events that are no JSON; the picture is without them");
+  }
   if (reading.complete && reading.spans == 0) {
     note(path, "has no tests or other spans (events with \"ph\":\"X\")");
   }

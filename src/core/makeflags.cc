@@ -1,5 +1,7 @@
 #include "jobslots/makeflags.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <vector>
 
@@ -52,7 +54,7 @@ using Auth = std::variant<FifoAuth, PipeAuth>;
 /// are make's own, and the way to the pipe through /proc.
 Result<Auth> parse_auth(const std::string& value, const Result<Auth>& before) {
   if (const auto path = after_prefix(value, "fifo:")) {
-    if (path->empty()) return Unavailable{Reason::kNotUnderstood, "MAKEFLAGS names no fifo"};
+    if (path->empty()) return Unavailable{Reason::kNotUnderstood, "--jobserver-auth names no fifo"};
     return FifoAuth{std::string(*path)};
   }
   const std::optional<PipeAuth> pipe = parse_pipe(value);
@@ -71,6 +73,27 @@ Result<Auth> last_auth(const std::vector<std::string>& values) {
   Result<Auth> auth = Unavailable{Reason::kNone, "no jobserver in the environment"};
   for (const std::string& value : values) auth = parse_auth(value, auth);
   return auth;
+}
+
+/// Whether the next word is the value of an option that is written without "=": -f FILE,
+/// --file FILE, also in its short forms, see make's --help.
+bool takes_next_word(std::string_view word) {
+  constexpr std::array<std::string_view, 14> kWithValue{
+      "--assume-new",    "--assume-old",     "--directory",  "--eval",     "--file",
+      "--include-dir",   "--jobserver-auth", "--makefile",   "--new-file", "--old-file",
+      "--jobserver-fds", "--sync-mutex",     "--temp-stdin", "--what-if"};
+  if (!word.starts_with("--")) {
+    return word.find_first_of("CEIWfo") == word.size() - 1;
+  }
+  return std::ranges::any_of(kWithValue, [word](auto option) { return option.starts_with(word); });
+}
+
+/// What stands behind the j of a word of one-letter options, such as -j8 and -kj8; behind a letter
+/// that has a value (-Cjoin) there are no more options.
+std::optional<std::string_view> after_j(std::string_view word) {
+  const std::size_t at = word.find_first_of("jCEIOWflo", 1);
+  if (at == std::string_view::npos || word[at] != 'j') return std::nullopt;
+  return word.substr(at + 1);
 }
 
 }  // namespace
@@ -92,33 +115,66 @@ Result<Makeflags> parse_makeflags(std::string_view value) {
   return Makeflags{std::get<0>(auth), job_slots};
 }
 
-std::optional<unsigned> parse_jobs(std::string_view value) {
+std::optional<unsigned> jobs_of_command_line(std::span<const std::string> words) {
   std::optional<unsigned> jobs;
-  for (const std::string& word : split_words(value)) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
     if (word == "--") break;
-    if (const auto number = after_prefix(word, "--jobs=")) {
-      jobs = to_number<unsigned>(*number).value_or(0);
-    } else if (const auto j = after_prefix(word, "-j")) {
-      jobs = to_number<unsigned>(*j).value_or(0);
+    if (!word.starts_with('-')) continue;
+    std::optional<std::string_view> number;
+    if (!word.starts_with("--")) {
+      number = after_j(word);
+    } else if (word == "--jobs") {
+      number = "";
+    } else {
+      number = after_prefix(word, "--jobs=");
     }
+    const std::string_view next = i + 1 < words.size() ? std::string_view(words[i + 1]) : "";
+    if (number == "" && next.find_first_not_of("0123456789") == std::string_view::npos) {
+      number = next;
+      ++i;
+    } else if (!number && takes_next_word(word) && next != "--") {
+      ++i;
+    }
+    if (number) jobs = to_number<unsigned>(*number).value_or(0);
   }
   return jobs;
 }
 
-const char* jobserver_variable(const GetEnv& getenv) {
-  for (const char* name : {"MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"}) {
+std::optional<unsigned> parse_jobs(std::string_view value) {
+  auto words = split_words(value);
+  // The one-letter options come first, without a dash.
+  const auto is_letters = [](const std::string& word) {
+    return !word.starts_with('-') && word.find('=') == std::string::npos;
+  };
+  if (!words.empty() && is_letters(words.front())) words.front() = '-' + words.front();
+  return jobs_of_command_line(words);
+}
+
+std::vector<std::string> jobserver_variables(const GetEnv& getenv) {
+  const auto speaks = [&getenv](const char* name) {
     const char* value = getenv(name);
-    if (value == nullptr) continue;
+    if (value == nullptr) return false;
     const auto parsed = parse_makeflags(value);
-    const auto* unavailable = std::get_if<Unavailable>(&parsed);
-    if (unavailable == nullptr || unavailable->reason != Reason::kNone) return name;
-  }
-  return nullptr;
+    const auto* why = std::get_if<Unavailable>(&parsed);
+    return why == nullptr || why->reason != Reason::kNone;
+  };
+  std::vector<std::string> names;
+  if (speaks("MAKEFLAGS")) names.emplace_back("MAKEFLAGS");
+  const bool left = names.empty() && getenv("MAKEFLAGS") != nullptr;
+  if (!left && speaks("MFLAGS")) names.emplace_back("MFLAGS");
+  if (speaks("CARGO_MAKEFLAGS")) names.emplace_back("CARGO_MAKEFLAGS");
+  return names;
 }
 
 Result<Makeflags> makeflags_from_environment(const GetEnv& getenv) {
-  if (const char* name = jobserver_variable(getenv)) return parse_makeflags(getenv(name));
-  return Unavailable{Reason::kNone, "no jobserver in MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS"};
+  auto variables = jobserver_variables(getenv);
+  if (variables.empty()) {
+    return Unavailable{Reason::kNone, "no jobserver in MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS"};
+  }
+  auto makeflags = parse_makeflags(getenv(variables.front().c_str()));
+  if (auto* why = std::get_if<Unavailable>(&makeflags)) why->variables = std::move(variables);
+  return makeflags;
 }
 
 }  // namespace jobslots

@@ -1,5 +1,7 @@
 #include "core/printable.h"
 
+#include <algorithm>
+
 namespace jobslots {
 
 std::string printable(std::string_view text) {
@@ -21,6 +23,20 @@ std::string printable(std::string_view text) {
     before = byte;
   }
   return result;
+}
+
+std::string shortened(const std::string& text, std::size_t limit) {
+  constexpr std::string_view kGap = "...";
+  if (text.size() <= limit) return text;
+  const auto within_character = [&text](std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80;
+  };
+  const std::size_t kept = limit - std::min(limit, kGap.size());
+  std::size_t begin = kept - kept / 3;
+  std::size_t end = text.size() - kept / 3;
+  while (begin > 0 && within_character(begin)) --begin;
+  while (within_character(end)) ++end;
+  return text.substr(0, begin) + std::string(kGap) + text.substr(end);
 }
 
 }  // namespace jobslots

@@ -11,4 +11,8 @@ namespace jobslots {
 /// Anything else stays as it is.
 std::string printable(std::string_view text);
 
+/// text where it has at most limit bytes, else its begin and its end with "..." in between; a UTF-8
+/// character is kept whole or left out.
+std::string shortened(const std::string& text, std::size_t limit);
+
 }  // namespace jobslots

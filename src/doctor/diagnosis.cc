@@ -1,9 +1,8 @@
 #include "doctor/diagnosis.h"
 
-#include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <string>
 
+#include "core/why_none.h"
 #include "jobslots/token_source.h"
 #include "system/processes.h"
 #include "system/rendezvous.h"
@@ -15,48 +14,14 @@ Reached look_at(const TokenSource& tokens) {
   return {tokens.is_device(), tokens.make_process(), tokens.tokens_available()};
 }
 
-/// Whether the process was started with a -j that has more than one job, see proc(5) on cmdline.
-bool was_given_jobs(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/cmdline");
-  std::string words(std::istreambuf_iterator<char>(file), {});
-  std::ranges::replace(words, '\0', ' ');
-  return parse_jobs(words).value_or(1) != 1;
-}
-
 }  // namespace
-
-Unavailable why_none(const GetEnv& getenv, std::optional<pid_t> make_process) {
-  if (!make_process && getenv("MAKELEVEL") == nullptr) {
-    return {Reason::kNone, "this is not inside make -jN"};
-  }
-  const char* makeflags = getenv("MAKEFLAGS");
-  if (makeflags == nullptr) {
-    const std::string seen =
-        make_process ? "make is above this (process " + std::to_string(*make_process) + ")"
-                     : "MAKELEVEL is set";
-    return {Reason::kRemoved, seen + ", but MAKEFLAGS is not set: something in between removes it"};
-  }
-  const auto jobs = parse_jobs(makeflags);
-  if (!jobs && make_process && was_given_jobs(*make_process)) {
-    return {Reason::kRemoved, "make (process " + std::to_string(*make_process) +
-                                  ") was given -j, but MAKEFLAGS does not have it: something in "
-                                  "between removes it"};
-  }
-  if (!jobs) return {Reason::kOneJob, "make runs without -jN, one job at a time"};
-  if (*jobs == 1) return {Reason::kOneJob, "make runs with -j1, one job at a time"};
-  if (*jobs == 0) {
-    return {Reason::kUnlimited, "make runs with -j without a number: no limit, and no job slots"};
-  }
-  return {Reason::kRemoved, "MAKEFLAGS has -j" + std::to_string(*jobs) +
-                                ", but names no jobserver: something in between removes it"};
-}
 
 Diagnosis diagnose(const GetEnv& getenv) {
   Diagnosis found;
   if (const char* value = getenv("MAKEFLAGS")) found.makeflags = value;
-  if (const char* name = jobserver_variable(getenv)) {
-    found.variable = name;
-    found.value = getenv(name);
+  if (const auto names = jobserver_variables(getenv); !names.empty()) {
+    found.variable = names.front();
+    found.value = getenv(names.front().c_str());
     auto parsed = parse_makeflags(found.value);
     if (auto* jobserver = std::get_if<Makeflags>(&parsed)) found.jobserver = std::move(*jobserver);
   }

@@ -5,8 +5,8 @@
 ///
 /// The verdict is that of TokenSource::from_environment and Rendezvous::create, which the broker
 /// asks too: what `jobslots doctor` says and the reason that the pytest plugin prints are one. Only
-/// where no variable speaks of a jobserver, and the plugin gives no reason, the diagnosis looks for
-/// one.
+/// where no variable speaks of a jobserver, and the plugin gives no reason, the diagnosis says more
+/// (core/why_none.h).
 
 #include <sys/types.h>
 
@@ -47,8 +47,5 @@ struct Diagnosis {
 
 /// Looks at everything. No token is taken, not even for a moment.
 Diagnosis diagnose(const GetEnv& getenv);
-
-/// Why no variable speaks of a jobserver. make_process is the nearest ancestor that is a make.
-Unavailable why_none(const GetEnv& getenv, std::optional<pid_t> make_process);
 
 }  // namespace jobslots

@@ -2,18 +2,17 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <csignal>
-#include <filesystem>
+#include <tuple>
 #include <vector>
 
 #include "jobslots/unique_fd.h"
+#include "system/processes.h"
+#include "system/spawn.h"
 
 namespace jobslots {
 namespace {
@@ -25,39 +24,16 @@ bool can_be_run(const std::string& path) {
 }
 
 /// The environment without what makes a make a part of this one, or gives it options.
-std::vector<char*> environment_without_make() {
+std::vector<std::string> environment_without_make() {
   constexpr std::array<std::string_view, 6> kLeftOut{
       "MAKEFLAGS=", "MFLAGS=", "CARGO_MAKEFLAGS=", "MAKELEVEL=", "GNUMAKEFLAGS=", "MAKEFILES="};
-  std::vector<char*> variables;
+  std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
     const auto begins = [text](std::string_view name) { return text.starts_with(name); };
-    if (std::ranges::none_of(kLeftOut, begins)) variables.push_back(*variable);
+    if (std::ranges::none_of(kLeftOut, begins)) variables.emplace_back(text);
   }
-  variables.push_back(nullptr);
   return variables;
-}
-
-/// Starts `path --version`, leader of a process group of its own, with output as its descriptor 1.
-/// The process, or nothing where it cannot be started.
-std::optional<pid_t> start_version(std::string path, int output) {
-  std::string option = "--version";
-  std::array<char*, 3> arguments{path.data(), option.data(), nullptr};
-  std::vector<char*> environment = environment_without_make();
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  pid_t pid = 0;
-  const int error =
-      posix_spawn(&pid, path.c_str(), &files, &attributes, arguments.data(), environment.data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  return error == 0 ? std::optional(pid) : std::nullopt;
 }
 
 /// The text up to the first line's end, which may be the text's end. Empty where it takes too long.
@@ -82,13 +58,13 @@ std::string version_of(const std::string& path, std::chrono::milliseconds limit)
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return "";
   const UniqueFd output(ends[0]);
   UniqueFd input(ends[1]);
-  const auto pid = start_version(path, input.get());
+  const auto started = spawn({path, {path, "--version"}, environment_without_make()}, input.get());
   input.reset();
-  if (!pid) return "";
+  const auto* pid = std::get_if<pid_t>(&started);
+  if (pid == nullptr) return "";
   std::string line = read_line(output.get(), limit);
-  // Whatever it goes on with, or has started, is not wanted.
-  kill(-*pid, SIGKILL);
-  waitpid(*pid, nullptr, 0);
+  // Whatever it goes on with, or has started, is not wanted. One that may not be ended ends itself.
+  std::ignore = end_group(*pid);
   return line;
 }
 
@@ -106,10 +82,9 @@ std::optional<MakeProgram> make_on_path(std::string_view path, std::chrono::mill
 }
 
 std::optional<MakeProgram> program_of(pid_t pid, std::chrono::milliseconds limit) {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error);
-  if (error) return std::nullopt;
-  return MakeProgram{path, version_of(path, limit)};
+  const auto path = program_path(pid);
+  if (!path) return std::nullopt;
+  return MakeProgram{*path, version_of(*path, limit)};
 }
 
 }  // namespace jobslots

@@ -101,7 +101,7 @@ Json verdict_json(const Diagnosis& diagnosis) {
   return {{"usable", false},
           {"message", why->message()},
           {"reason", name_of(why->reason)},
-          {"detail", printable(why->detail)},
+          {"detail", why->finding()},
           {"cure", why->cure()}};
 }
 
@@ -146,8 +146,7 @@ std::string text_report(const Diagnosis& diagnosis) {
   }
   text += line("make on PATH", diagnosis.on_path ? program_text(diagnosis.on_path) : "none");
   if (const auto& why = diagnosis.why_not) {
-    return text + "\nnot usable: " + printable(why->detail) +
-           "\ncure: " + std::string(why->cure()) + "\n";
+    return text + "\nnot usable: " + why->finding() + "\ncure: " + why->cure() + "\n";
   }
   return text + "\nusable: " + kUsable + "\n";
 }

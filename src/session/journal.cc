@@ -4,61 +4,78 @@
 #include <utility>
 
 namespace jobslots {
-namespace {
 
-constexpr std::string_view kTest = "test ";
-
-/// The outcome of a test whose worker was there no more at its end.
-constexpr std::string_view kDied = "died";
-
-}  // namespace
-
-void Journal::name(Ledger::ClientId client, const std::string& worker) {
+void Journal::set_worker(Ledger::ClientId client, const std::string& worker) {
   const auto known = std::ranges::find(
       workers_, worker, [](const Worker& other) -> const std::string& { return other.sums.name; });
   const auto index = static_cast<unsigned>(known - workers_.begin());
-  if (known == workers_.end()) {
-    workers_.push_back({{worker, {}, {}}});
-  }
+  if (known == workers_.end()) workers_.push_back({{worker, {}, {}}});
   clients_[client].worker = index;
 }
 
-void Journal::rename(Ledger::ClientId from, Ledger::ClientId to) {
+void Journal::replace_client(Ledger::ClientId from, Ledger::ClientId to) {
   auto entry = clients_.extract(from);
   if (!entry) return;
   entry.key() = to;
   clients_.insert(std::move(entry));
 }
 
-void Journal::wants_for(Ledger::ClientId client, std::string_view work) {
+void Journal::set_work(Ledger::ClientId client, std::string_view work) {
   clients_[client].work = work;
   clients_[client].outcome.clear();
 }
 
-void Journal::ended(Ledger::ClientId client, std::string_view outcome) {
+void Journal::set_outcome(Ledger::ClientId client, std::string_view outcome) {
   clients_[client].outcome = outcome;
 }
 
-void Journal::look(const Ledger& ledger, std::optional<int> tokens_free, Time now) {
-  std::size_t waiting = 0;
-  std::size_t held = 0;
-  for (auto entry = clients_.begin(); entry != clients_.end();) {
-    auto& [id, client] = *entry;
-    const Ledger::State state = ledger.state_of(id);
-    look_at(client, state, now);
-    if (client.doing == Doing::kWaiting) ++waiting;
-    if (client.doing == Doing::kWorking) ++held;
-    entry = state == Ledger::State::kUnknown ? clients_.erase(entry) : std::next(entry);
+void Journal::set_next(Ledger::ClientId id, std::string_view outcome, std::string_view work,
+                       Time now) {
+  Client& client = clients_[id];
+  client.outcome = outcome;
+  add_up(client, now);
+  client.since = now;
+  set_work(id, work);
+}
+
+void Journal::record(Ledger::ClientId id, Ledger::State state, Time now) {
+  const auto entry = clients_.find(id);
+  if (entry == clients_.end()) return;
+  Client& client = entry->second;
+  Doing doing = Doing::kNothing;
+  if (state == Ledger::State::kWaiting) doing = Doing::kWaiting;
+  if (state == Ledger::State::kStarting || state == Ledger::State::kHolding) {
+    doing = Doing::kWorking;
   }
-  if (held > 0 && !first_) first_ = now;
-  if (counters_.held > 0) last_ = now;
-  most_ = std::max(most_, held);
-  count({held, waiting, tokens_free}, now);
+  const bool gone = state == Ledger::State::kUnknown;
+  if (doing != client.doing) {
+    if (gone && !client.returns && client.outcome.empty()) client.outcome = trace::kDied;
+    add_up(client, now);
+    client.doing = doing;
+    client.since = now;
+  }
+  if (gone) clients_.erase(entry);
+}
+
+void Journal::record_totals(const Totals& totals, Time now) {
+  const Totals before = std::exchange(totals_, totals);
+  if (totals.held > 0 && !first_) first_ = now;
+  if (before.held > 0) last_ = now;
+  most_ = std::max(most_, totals.held);
+  if (before.lent == 0 && totals.lent > 0) lent_since_ = now;
+  if (before.lent > 0 && totals.lent == 0) lent_for_ += now - lent_since_;
+  count(trace::kHeld, before.held, totals.held, now);
+  count(trace::kWaiters, before.waiting, totals.waiting, now);
+}
+
+void Journal::record_free(std::size_t tokens, Time now) {
+  if (trace_ && free_ != tokens) trace_->counter(trace::kFree, tokens, now);
+  free_ = tokens;
 }
 
 Journal::Time Journal::span(Time now) const {
   if (!first_) return {};
-  return (counters_.held > 0 ? now : last_) - *first_;
+  return (totals_.held > 0 ? now : last_) - *first_;
 }
 
 std::vector<Journal::WorkerSums> Journal::worker_sums(Time now) const {
@@ -75,57 +92,35 @@ std::vector<Journal::WorkerSums> Journal::worker_sums(Time now) const {
   return workers;
 }
 
-std::string Journal::flush() {
-  std::string why = trace_ ? trace_->flush() : "";
-  if (!why.empty()) trace_.reset();
-  return why;
-}
-
-void Journal::look_at(Client& client, Ledger::State state, Time now) {
-  Doing doing = Doing::kNothing;
-  if (state == Ledger::State::kWaiting) doing = Doing::kWaiting;
-  if (state == Ledger::State::kStarting || state == Ledger::State::kHolding) {
-    doing = Doing::kWorking;
-  }
-  if (doing == client.doing) return;
-  const bool died = state == Ledger::State::kUnknown && !client.lives;
-  if (died && client.outcome.empty()) client.outcome = kDied;
-  end_of(client, now);
-  client.doing = doing;
-  client.since = now;
-}
-
-/// Adds up what the client did until now.
-void Journal::end_of(const Client& client, Time now) {
+/// What the client did until now.
+void Journal::add_up(const Client& client, Time now) {
   if (client.doing == Doing::kNothing) return;
+  WorkerSums& sums = workers_.at(client.worker).sums;
+  (client.doing == Doing::kWaiting ? sums.waited : sums.held) += now - client.since;
+  if (trace_) trace_span(client, now);
+}
+
+void Journal::trace_span(const Client& client, Time now) {
   Worker& worker = workers_.at(client.worker);
-  const bool waited = client.doing == Doing::kWaiting;
-  (waited ? worker.sums.waited : worker.sums.held) += now - client.since;
-  if (!trace_) return;
   const unsigned thread = client.worker + 1;
   if (!std::exchange(worker.in_trace, true)) trace_->name_worker(thread, worker.sums.name);
-  if (waited) {
-    trace_->span(thread, "waiting", "waiting", client.since, now, "");
-  } else if (client.work.starts_with(kTest)) {
-    trace_->span(thread, "test", std::string_view(client.work).substr(kTest.size()), client.since,
-                 now, client.outcome);
-  } else {
-    trace_->span(thread, client.work, client.work, client.since, now, "");
+  std::string_view category = client.work;
+  std::string_view name = client.work;
+  std::string_view outcome;
+  const std::size_t blank = category.find(' ');
+  if (client.doing == Doing::kWaiting) {
+    category = name = trace::kWaiting;
+  } else if (category.substr(0, blank) == trace::kTest && blank != std::string_view::npos) {
+    category = trace::kTest;
+    name.remove_prefix(blank + 1);
+    outcome = client.outcome;
   }
+  trace_->span(thread, category, name, client.since, now, outcome);
 }
 
-void Journal::count(const Counters& counters, Time now) {
-  const Counters before = std::exchange(counters_, counters);
-  if (!trace_) return;
-  if (counters.held != before.held) {
-    trace_->counter("job slots held", "held", counters.held, now);
-  }
-  if (counters.waiting != before.waiting) {
-    trace_->counter("workers waiting", "waiting", counters.waiting, now);
-  }
-  if (counters.free && counters.free != before.free) {
-    trace_->counter("free job slots", "free", static_cast<std::size_t>(*counters.free), now);
-  }
+void Journal::count(const trace::Counter& counter, std::size_t before, std::size_t value,
+                    Time now) {
+  if (trace_ && value != before) trace_->counter(counter, value, now);
 }
 
 }  // namespace jobslots

@@ -3,8 +3,8 @@
 /// What the workers of a session did with its job slots: sums for the end of the run, and, where
 /// one is asked for, a trace of it all.
 ///
-/// It is told which workers there are and what they want a slot for, and looks at the ledger after
-/// each event: what has changed since the last look, changed then.
+/// It is told which workers there are and what they want a slot for, and after each event the state
+/// that the ledger has for the clients that the event was about.
 
 #include <map>
 #include <optional>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "session/ledger.h"
-#include "session/trace.h"
+#include "session/trace_text.h"
 
 namespace jobslots {
 
@@ -28,36 +28,52 @@ class Journal {
   };
 
   /// Everything that happens from now on goes to the trace too.
-  void trace_to(Trace trace) { trace_ = std::move(trace); }
+  void begin_trace(TraceText trace) { trace_ = std::move(trace); }
+  void end_trace() { trace_.reset(); }
   bool tracing() const { return trace_.has_value(); }
+  /// The trace's events since the last time, see TraceText::take().
+  std::string take_trace() { return trace_ ? trace_->take() : std::string(); }
 
   /// The client is, or is to be, the worker of this name. A worker that connects again is another
   /// client with the same name.
-  void name(Ledger::ClientId client, const std::string& worker);
+  void set_worker(Ledger::ClientId client, const std::string& worker);
   /// The client that was to be started has come as another one.
-  void rename(Ledger::ClientId from, Ledger::ClientId to);
+  void replace_client(Ledger::ClientId from, Ledger::ClientId to);
   /// The client was to be started, and is not.
   void forget(Ledger::ClientId client) { clients_.erase(client); }
   /// What the client is about to want a slot for: "starting", "finishing" or "test NODEID".
-  void wants_for(Ledger::ClientId client, std::string_view work);
+  void set_work(Ledger::ClientId client, std::string_view work);
   /// How the work that the client has a slot for ended: the outcome of a test.
-  void ended(Ledger::ClientId client, std::string_view outcome);
+  void set_outcome(Ledger::ClientId client, std::string_view outcome);
+  /// The work that the client has a slot for ended so, and it goes on with other work.
+  void set_next(Ledger::ClientId client, std::string_view outcome, std::string_view work, Time now);
   /// The client is to go, but its worker has not died: it comes again as another one.
-  void comes_again(Ledger::ClientId client) { clients_[client].lives = true; }
+  void expect_return(Ledger::ClientId client) { clients_[client].returns = true; }
 
-  /// To be called after each event. tokens_free: those in make's jobserver, if it can tell.
-  void look(const Ledger& ledger, std::optional<int> tokens_free, Time now);
+  /// After an event: the state of a client that it was about.
+  void record(Ledger::ClientId client, Ledger::State state, Time now);
+  struct Totals {
+    std::size_t held = 0;     ///< How many have a slot, those included that have a lent one.
+    std::size_t waiting = 0;  ///< How many wait for one.
+    std::size_t lent = 0;     ///< How many work without a slot of the session's own.
+  };
+  /// After an event, and after all record().
+  void record_totals(const Totals& totals, Time now);
+  void count_lent() { ++lends_; }
+  /// The tokens in make's jobserver.
+  void record_free(std::size_t tokens, Time now);
 
   /// The most job slots in use at one moment.
   std::size_t most() const { return most_; }
   /// From when the first slot was taken to when the last one was free.
   Time span(Time now) const;
+  /// How often a slot was lent, and how long somebody worked without one.
+  std::size_t lends() const { return lends_; }
+  Time lent_for(Time now) const {
+    return lent_for_ + (totals_.lent > 0 ? now - lent_since_ : Time{});
+  }
   /// The workers that have been started, in the order in which they were.
   std::vector<WorkerSums> worker_sums(Time now) const;
-
-  /// Writes the trace as far as it is known. A text says why this failed: there is no trace any
-  /// more.
-  std::string flush();
 
  private:
   enum class Doing { kNothing, kWaiting, kWorking };
@@ -65,31 +81,30 @@ class Journal {
     unsigned worker = 0;  ///< Index into workers_.
     Doing doing = Doing::kNothing;
     Time since{};
-    std::string work = "starting";
+    std::string work{trace::kStarting};
     std::string outcome;
-    bool lives = false;  ///< Also when the client has gone.
+    bool returns = false;  ///< See expect_return().
   };
   struct Worker {
     WorkerSums sums;
     bool in_trace = false;
   };
-  struct Counters {
-    std::size_t held = 0;
-    std::size_t waiting = 0;
-    std::optional<int> free;
-  };
 
-  void end_of(const Client& client, Time now);
-  void look_at(Client& client, Ledger::State state, Time now);
-  void count(const Counters& counters, Time now);
+  void add_up(const Client& client, Time now);
+  void trace_span(const Client& client, Time now);
+  void count(const trace::Counter& counter, std::size_t before, std::size_t value, Time now);
 
   std::vector<Worker> workers_;  ///< Those also that are to be started.
   std::map<Ledger::ClientId, Client> clients_;
   std::size_t most_ = 0;
   std::optional<Time> first_;
   Time last_{};
-  Counters counters_;
-  std::optional<Trace> trace_;
+  Totals totals_;
+  std::size_t lends_ = 0;
+  Time lent_since_{};
+  Time lent_for_{};
+  std::optional<std::size_t> free_;
+  std::optional<TraceText> trace_;
 };
 
 }  // namespace jobslots

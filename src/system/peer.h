@@ -10,6 +10,10 @@
 
 namespace jobslots {
 
+/// A descriptor that becomes readable when the process ends, see pidfd_open(2). Empty where the
+/// kernel has none (before 5.3) or refuses, and where JOBSLOTS_NO_PIDFD is set.
+UniqueFd open_pidfd(pid_t pid);
+
 /// The process at the other end of a connection: its socket and its life.
 class Peer {
  public:

@@ -1,32 +1,51 @@
 #include "system/processes.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <fstream>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <string_view>
+
+#include "jobslots/unique_fd.h"
 
 namespace jobslots {
 namespace {
 
-struct Process {
-  std::string name;  ///< At most 15 characters, as the kernel keeps it.
-  pid_t parent = 0;
-};
+std::string proc_path(pid_t pid, std::string_view file) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(file);
+}
 
-/// Of /proc/PID/stat: "PID (name) state ppid ...", where the name may hold blanks and parentheses.
-std::optional<Process> read_process(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  const std::size_t open = line.find('(');
-  const std::size_t close = line.rfind(')');
-  if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
-  Process process{line.substr(open + 1, close - open - 1), 0};
-  if (close + 4 >= line.size()) return std::nullopt;
-  process.parent = static_cast<pid_t>(std::strtol(line.c_str() + close + 4, nullptr, 10));
-  return process;
+/// The content of a file that the kernel makes up, or nothing where it cannot be read to its end.
+std::optional<std::string> read_whole(const std::string& path) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return std::nullopt;
+  std::string text;
+  std::array<char, 4096> part{};
+  for (;;) {
+    const ssize_t size = read(file.get(), part.data(), part.size());
+    if (size == 0) return text;
+    if (size > 0) {
+      text.append(part.data(), static_cast<std::size_t>(size));
+    } else if (errno != EINTR) {
+      return std::nullopt;  // ESRCH: the process has ended meanwhile.
+    }
+  }
+}
+
+/// Each text ends with a zero.
+std::vector<std::string> split_at_zeros(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\0', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
 }
 
 /// make of make-3.81, gmake of gmake4.
@@ -36,25 +55,73 @@ std::string_view without_version(std::string_view name) {
 
 }  // namespace
 
-std::optional<pid_t> nearest_make(const char* make_variable) {
+std::optional<Process> read_process(pid_t pid) {
+  // "PID (name) state ppid ...", where the name may hold blanks, parentheses and line ends.
+  const auto text = read_whole(proc_path(pid, "stat"));
+  if (!text) return std::nullopt;
+  const std::size_t open = text->find('(');
+  const std::size_t close = text->rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
+  if (close + 4 >= text->size()) return std::nullopt;
+  const long parent = std::strtol(text->c_str() + close + 4, nullptr, 10);
+  return Process{pid, static_cast<pid_t>(parent), text->substr(open + 1, close - open - 1)};
+}
+
+std::vector<Process> ancestors() {
+  std::vector<Process> processes;
+  for (pid_t pid = getppid(); pid > 0;) {
+    auto process = read_process(pid);
+    if (!process) break;
+    pid = process->parent;
+    processes.push_back(std::move(*process));
+  }
+  return processes;
+}
+
+bool is_make(const Process& process, const char* make_variable) {
   constexpr std::size_t kNameLimit = 15;  // TASK_COMM_LEN - 1, see prctl(2) PR_SET_NAME.
   constexpr std::array<std::string_view, 4> kMakes{"make", "gmake", "gnumake", "remake"};
   std::string_view own_name = make_variable == nullptr ? "" : make_variable;
   own_name.remove_prefix(own_name.rfind('/') + 1);  // npos + 1 is 0.
   own_name = own_name.substr(0, kNameLimit);
-  for (pid_t pid = getppid(); pid > 0;) {
-    const auto process = read_process(pid);
-    if (!process) return std::nullopt;
-    if (!own_name.empty() && process->name == own_name) return pid;
-    const std::string_view name = without_version(process->name);
-    if (std::ranges::find(kMakes, name) != kMakes.end()) return pid;
-    pid = process->parent;
+  if (!own_name.empty() && process.name == own_name) return true;
+  return std::ranges::find(kMakes, without_version(process.name)) != kMakes.end();
+}
+
+std::optional<pid_t> nearest_make(const char* make_variable) {
+  for (const Process& process : ancestors()) {
+    if (is_make(process, make_variable)) return process.pid;
   }
   return std::nullopt;
 }
 
+std::optional<std::vector<std::string>> command_line(pid_t pid) {
+  const auto text = read_whole(proc_path(pid, "cmdline"));
+  if (!text) return std::nullopt;
+  return split_at_zeros(*text);
+}
+
+std::optional<std::vector<std::string>> environment(pid_t pid) {
+  const auto text = read_whole(proc_path(pid, "environ"));
+  if (!text || (!text->empty() && text->find('=') == std::string::npos)) return std::nullopt;
+  return split_at_zeros(*text);
+}
+
+bool is_another_users(pid_t pid) {
+  struct stat status {};
+  const uid_t user = geteuid();
+  return user != 0 && stat(proc_path(pid, "").c_str(), &status) == 0 && status.st_uid != user;
+}
+
+std::optional<std::string> program_path(pid_t pid) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink(proc_path(pid, "exe"), error);
+  if (error) return std::nullopt;
+  return path.string();
+}
+
 std::string descriptor_path(pid_t pid, int fd) {
-  return "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+  return proc_path(pid, "fd/" + std::to_string(fd));
 }
 
 }  // namespace jobslots

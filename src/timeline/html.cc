@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "session/trace_vocabulary.h"
 #include "timeline/assets.h"
 #include "timeline/legend.h"
 #include "timeline/text.h"
@@ -79,10 +80,10 @@ std::string data(const Run& run, const std::vector<Step>& steps) {
        {Kind::starting, Kind::waiting, Kind::test, Kind::finishing, Kind::other}) {
     kinds.push_back(label(kind));
   }
-  const json all{{"slots", run.job_slots},         {"duration", run.duration},
-                 {"kinds", std::move(kinds)},      {"names", names.list()},
-                 {"outcomes", outcomes.list()},    {"steps", std::move(curve)},
-                 {"sessions", std::move(sessions)}};
+  const json all{{"slots", run.job_slots},      {"duration", run.duration},
+                 {"kinds", std::move(kinds)},   {"names", names.list()},
+                 {"outcomes", outcomes.list()}, {"failures", trace::kFailures},
+                 {"steps", std::move(curve)},   {"sessions", std::move(sessions)}};
   std::string text;
   // "<" is only ever part of a string, and "</script>" would end the element.
   for (const char c : all.dump(-1, ' ', false, json::error_handler_t::replace)) {

@@ -1,7 +1,7 @@
 "use strict";
 
-// The run as html.cc wrote it: {slots, duration, kinds, names, outcomes, steps: [time, slots in use,
-// ...], sessions: [{name, lanes: [{name, spans: [begin, duration, kind, name, outcome, ...]}]}]}.
+// The run as html.cc wrote it: {slots, duration, kinds, names, outcomes, failures (outcomes that are
+// one), steps: [time, slots in use, ...], sessions: [{name, lanes: [{name, spans: [begin, duration, kind, name, outcome, ...]}]}]}.
 // Times are microseconds; the last three of a span are indexes.
 const run = JSON.parse(document.getElementById("run").textContent);
 const canvas = document.getElementById("picture");
@@ -10,10 +10,9 @@ const cursor = document.getElementById("cursor");
 const context = canvas.getContext("2d");
 const [STARTING, WAITING, TEST, FINISHING] = [0, 1, 2, 3];
 const FIELDS = 5;
-const FAILURES = ["failed", "error", "died"];
 const COLORS = ["paper", "band", "text", "muted", "grid", "run", "on-run", "other", "wait", "fail", "area", "limit"];
 const FONT = '"Segoe UI", system-ui, -apple-system, Roboto, "Noto Sans", sans-serif';
-const failed = run.outcomes.map((outcome) => FAILURES.includes(outcome));
+const failed = run.outcomes.map((outcome) => run.failures.includes(outcome));
 const end = Math.max(run.duration, 1);
 
 let view = { begin: 0, end };

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "session/trace_vocabulary.h"
+
 namespace jobslots::timeline {
 namespace {
 
@@ -101,7 +103,7 @@ Totals totals(const Run& run) {
 
 bool is_failure(const Span& span) {
   return span.kind == Kind::test &&
-         (span.outcome == "failed" || span.outcome == "error" || span.outcome == "died");
+         std::ranges::find(trace::kFailures, span.outcome) != trace::kFailures.end();
 }
 
 std::string seconds(Microseconds time) {

@@ -7,7 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
+#include <utility>
 
+#include "session/trace_vocabulary.h"
+#include "timeline/salvage.h"
 #include "timeline/text.h"
 
 namespace jobslots::timeline {
@@ -18,13 +21,13 @@ using nlohmann::json;
 /// A time beyond a hundred years is none. Up to there a double holds every microsecond.
 constexpr double kTimeLimit = 3.2e15;
 
-const json* member(const json& object, const char* key) {
+const json* member(const json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(key);
   return found == object.end() ? nullptr : &*found;
 }
 
-std::string text_of(const json& object, const char* key) {
+std::string text_of(const json& object, std::string_view key) {
   const json* const value = member(object, key);
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
@@ -47,10 +50,10 @@ std::optional<std::string> id_of(const json& object, const char* key) {
 }
 
 Kind kind_of(const std::string& category) {
-  if (category == "starting") return Kind::starting;
-  if (category == "waiting") return Kind::waiting;
-  if (category == "test") return Kind::test;
-  if (category == "finishing") return Kind::finishing;
+  if (category == trace::kStarting) return Kind::starting;
+  if (category == trace::kWaiting) return Kind::waiting;
+  if (category == trace::kTest) return Kind::test;
+  if (category == trace::kFinishing) return Kind::finishing;
   return Kind::other;
 }
 
@@ -63,9 +66,9 @@ std::optional<Span> span_of(const json& event) {
   span.begin = static_cast<Microseconds>(std::ceil(*begin));
   span.end = std::max(span.begin, static_cast<Microseconds>(std::floor(*begin + *duration)));
   span.kind = kind_of(text_of(event, "cat"));
-  span.name = text_of(event, "name");
+  span.name = text_of(event, trace::kName);
   if (const json* const arguments = member(event, "args")) {
-    span.outcome = text_of(*arguments, "outcome");
+    span.outcome = text_of(*arguments, trace::kOutcome);
   }
   return span;
 }
@@ -98,10 +101,19 @@ class TraceReader::File {
             return keep(depth, event, value);
           });
       reading_.complete = rest.is_array() || rest.is_object();
+      if (reading_.complete) return reading_;
     } catch (const json::parse_error& error) {
       reading_.byte = error.byte;
     } catch (const json::exception&) {  // A number that no double holds.
     }
+    const std::size_t first_error = std::exchange(reading_, Reading()).byte;
+    std::erase_if(reader_.processes_,
+                  [this](const auto& entry) { return entry.first.first == number_; });
+    const Salvaged salvaged =
+        salvage(text, [this](std::string_view event) { return read_event(event); });
+    reading_.complete = salvaged.complete;
+    reading_.unreadable = salvaged.passed;
+    reading_.byte = reading_.spans == 0 ? first_error : salvaged.byte;
     return reading_;
   }
 
@@ -115,10 +127,19 @@ class TraceReader::File {
     return false;
   }
 
+  bool read_event(std::string_view text) {
+    try {
+      handle(json::parse(text));
+    } catch (const json::exception&) {
+      return false;
+    }
+    return true;
+  }
+
   void handle(const json& event) {
     const std::string phase = text_of(event, "ph");
-    const bool process_name = phase == "M" && text_of(event, "name") == "process_name";
-    const bool thread_name = phase == "M" && text_of(event, "name") == "thread_name";
+    const bool process_name = phase == "M" && text_of(event, trace::kName) == trace::kProcessName;
+    const bool thread_name = phase == "M" && text_of(event, trace::kName) == trace::kThreadName;
     if (phase != "X" && !process_name && !thread_name) return;
     const auto pid = id_of(event, "pid");
     const auto tid = id_of(event, "tid");
@@ -132,8 +153,8 @@ class TraceReader::File {
       process.lanes[*tid].spans.push_back(std::move(*span));
       ++reading_.spans;
     } else if (const json* const arguments = member(event, "args")) {
-      (process_name ? process.name : process.lanes[*tid].name) = text_of(*arguments, "name");
-      const json* const slots = member(*arguments, "job_slots");
+      (process_name ? process.name : process.lanes[*tid].name) = text_of(*arguments, trace::kName);
+      const json* const slots = member(*arguments, trace::kJobSlots);
       if (slots != nullptr && slots->is_number_unsigned() &&
           slots->get<std::uint64_t>() <= 100'000) {
         reader_.job_slots_ = std::max(reader_.job_slots_, slots->get<unsigned>());

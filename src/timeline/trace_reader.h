@@ -16,10 +16,11 @@ namespace jobslots::timeline {
 
 /// What became of one file.
 struct Reading {
-  bool complete = false;   ///< false: cut off or damaged; what is whole before that was read.
-  std::size_t byte = 0;    ///< Where that is, from 1; 0 where unknown. Only if !complete.
-  std::size_t spans = 0;   ///< Complete events read.
-  std::size_t broken = 0;  ///< Events left out: ts, dur, pid or tid is missing or cannot be.
+  bool complete = false;       ///< false: cut off or damaged; what is whole before that was read.
+  std::size_t byte = 0;        ///< Where that is, from 1; 0 where unknown. Only if !complete.
+  std::size_t spans = 0;       ///< Complete events read.
+  std::size_t broken = 0;      ///< Events left out: ts, dur, pid or tid is missing or cannot be.
+  std::size_t unreadable = 0;  ///< Left out too: what stands where an event should, and is none.
 };
 
 /// Puts the sessions of any number of files on one clock.

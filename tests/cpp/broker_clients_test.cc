@@ -11,14 +11,14 @@ using test::kHello;
 using test::kWelcome;
 using test::RemoteProcess;
 using test::say;
-using test::Session;
+using test::TestSession;
 using test::wait_until_served;
 using test::Worker;
 using testing::MatchesRegex;
 
 /// Runs what a client must not do, and checks that another client is served before and after.
-void expect_undisturbed(const std::function<void(Session&)>& misbehave) {
-  Session session(2);
+void expect_undisturbed(const std::function<void(TestSession&)>& misbehave) {
+  TestSession session(2);
   {
     GreetedWorker good(session);
     good.expect_granted();
@@ -38,7 +38,7 @@ TEST(BrokerAndBadClients, Garbage) {
         std::string("hello x worker gw0"), kHello + " controller", kHello, std::string("bye"),
         std::string("grant")}) {
     SCOPED_TRACE(garbage);
-    expect_undisturbed([&garbage](Session& session) {
+    expect_undisturbed([&garbage](TestSession& session) {
       Worker bad(session);
       bad.tell(garbage);
       bad.expect_refused();
@@ -47,7 +47,7 @@ TEST(BrokerAndBadClients, Garbage) {
 }
 
 TEST(BrokerAndBadClients, AnEmptyPacket) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     Worker bad(session);
     bad.tell("");
     EXPECT_EQ(bad.answer(), "");
@@ -55,7 +55,7 @@ TEST(BrokerAndBadClients, AnEmptyPacket) {
 }
 
 TEST(BrokerAndBadClients, OverlongPackets) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     for (const std::size_t size : {kMessageLimit + 1, std::size_t{100'000}}) {
       Worker bad(session);
       bad.tell(kHello + " worker " + std::string(size, 'x'));
@@ -65,7 +65,7 @@ TEST(BrokerAndBadClients, OverlongPackets) {
 }
 
 TEST(BrokerAndBadClients, ANameAsLongAsThePacketAllows) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     Worker worker(session);
     std::string hello = kHello + " worker ";
     worker.tell(hello + std::string(kMessageLimit - hello.size(), 'x'));
@@ -74,7 +74,7 @@ TEST(BrokerAndBadClients, ANameAsLongAsThePacketAllows) {
 }
 
 TEST(BrokerAndClients, ANameWithBlanks) {
-  Session session(2);
+  TestSession session(2);
   session.start({"a b"});
   EXPECT_THAT(session.sync(), testing::ElementsAre("a b"));
   {
@@ -83,13 +83,13 @@ TEST(BrokerAndClients, ANameWithBlanks) {
     EXPECT_EQ(session.tokens_available(), 1) << "it works on the slot that it was started with";
     say(session.controller(), "sum");
     EXPECT_THAT(hear(session.controller()), MatchesRegex("worker a b [0-9]+ 0"));
-    EXPECT_THAT(hear(session.controller()), MatchesRegex("summed 1 [0-9]+"));
+    EXPECT_THAT(hear(session.controller()), MatchesRegex("summed 1 [0-9]+ 0 0"));
   }
   session.expect_end();
 }
 
 TEST(BrokerAndBadClients, WantAndDoneBeforeHello) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     for (const char* message : {"want", "done"}) {
       Worker bad(session);
       bad.tell(message);
@@ -100,7 +100,7 @@ TEST(BrokerAndBadClients, WantAndDoneBeforeHello) {
 }
 
 TEST(BrokerAndBadClients, HelloTwice) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     GreetedWorker bad(session);
     bad.tell(kHello + " worker gw0");
     bad.expect_refused();
@@ -108,7 +108,7 @@ TEST(BrokerAndBadClients, HelloTwice) {
 }
 
 TEST(BrokerAndBadClients, DoneWithoutASlot) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     GreetedWorker bad(session);
     bad.tell("done");
     bad.expect_refused();
@@ -116,7 +116,7 @@ TEST(BrokerAndBadClients, DoneWithoutASlot) {
 }
 
 TEST(BrokerAndBadClients, AThousandWants) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     GreetedWorker bad(session);
     bad.tell("want");
     EXPECT_EQ(bad.answer(), "grant");
@@ -131,7 +131,7 @@ TEST(BrokerAndBadClients, AThousandWants) {
 }
 
 TEST(BrokerAndBadClients, ConnectionsThatComeAndGo) {
-  expect_undisturbed([](Session& session) {
+  expect_undisturbed([](TestSession& session) {
     RemoteProcess process;
     for (int i = 0; i < 200; ++i) {
       const UniqueFd socket = process.connect(session.path());

@@ -26,14 +26,15 @@ using test::kWelcome;
 using test::Prepare;
 using test::proc_value;
 using test::say;
-using test::Session;
 using test::TempDir;
+using test::TestSession;
 using test::Worker;
 using testing::StartsWith;
 
 TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
-  Session session(2);
-  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}) {
+  TestSession session(2);
+  for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2,
+                           SIGALRM, SIGXCPU, SIGVTALRM, SIGRTMIN, SIGRTMAX}) {
     session.broker().signal(number);
   }
   {
@@ -44,14 +45,14 @@ TEST(BrokerAsAProcess, IgnoresWhatATerminalSends) {
 }
 
 TEST(BrokerAsAProcess, IsInASessionOfItsOwn) {
-  Session session(2);
+  TestSession session(2);
   EXPECT_EQ(getsid(session.broker().pid()), session.broker().pid());
   session.expect_end();
 }
 
 TEST(BrokerAsAProcess, KeepsNoInheritedDescriptorOpen) {
   FdPair pipe = test::make_pipe();
-  Session session(2, [&pipe] { fcntl(pipe.second.get(), F_SETFD, 0); });
+  TestSession session(2, [&pipe] { fcntl(pipe.second.get(), F_SETFD, 0); });
   pipe.second.reset();
   EXPECT_TRUE(test::wait_readable(pipe.first.get())) << "the end of the pipe's file";
   char byte = 0;
@@ -61,7 +62,7 @@ TEST(BrokerAsAProcess, KeepsNoInheritedDescriptorOpen) {
 }
 
 TEST(BrokerAsAProcess, KeepsNoFolderBusy) {
-  Session session(2);
+  TestSession session(2);
   std::string folder(16, '\0');
   const std::string link = "/proc/" + std::to_string(session.broker().pid()) + "/cwd";
   folder.resize(static_cast<std::size_t>(readlink(link.c_str(), folder.data(), folder.size())));
@@ -81,7 +82,7 @@ Prepare limit_descriptors(rlim_t soft, std::optional<rlim_t> hard = std::nullopt
 }
 
 TEST(BrokerWithFewDescriptors, AllowsItselfAsManyAsItMay) {
-  Session session(2, limit_descriptors(16));
+  TestSession session(2, limit_descriptors(16));
   std::istringstream limits(proc_value(session.broker(), "limits", "Max open files"));
   std::string soft;
   std::string hard;
@@ -95,7 +96,7 @@ TEST(BrokerWithFewDescriptors, AllowsItselfAsManyAsItMay) {
 }
 
 TEST(BrokerWithFewDescriptors, WorkersBeyondThemComeInWhenOthersLeave) {
-  Session session(2, limit_descriptors(14, 14));
+  TestSession session(2, limit_descriptors(14, 14));
   {
     std::deque<Worker> workers;
     for (int i = 0; i < 10; ++i) {
@@ -113,6 +114,44 @@ TEST(BrokerWithFewDescriptors, WorkersBeyondThemComeInWhenOthersLeave) {
     }
   }
   session.expect_end();
+}
+
+/// With any number of descriptors it serves, or says why not; it waits without using CPU, and ends.
+TEST(BrokerWithFewDescriptors, ServesOrSaysWhyNot) {
+  int served = 0;
+  for (rlim_t most = 4; most <= 14; ++most) {
+    SCOPED_TRACE(most);
+    const TempDir tmpdir;
+    const Server server = test::must(Server::create(2));
+    FdPair sockets = test::make_socketpair();
+    Child broker([&] {
+      return exec_broker(sockets.second,
+                         {{"MAKEFLAGS", server.makeflags()}, {"TMPDIR", tmpdir.path()}},
+                         limit_descriptors(most, most));
+    });
+    sockets.second.reset();
+    say(sockets.first, kHello + " controller");
+    const std::string answer = hear(sockets.first);
+    if (answer.starts_with("unavailable ")) {
+      EXPECT_EQ(broker.wait_exit(), EXIT_FAILURE);
+    } else {
+      ASSERT_THAT(answer, StartsWith(kWelcome));
+      test::RemoteProcess process;
+      const UniqueFd worker = process.connect(answer.substr(kWelcome.size() + 3));
+      say(worker, kHello + " worker gw0");
+      EXPECT_EQ(hear(worker), kWelcome);
+      const UniqueFd another = process.connect(answer.substr(kWelcome.size() + 3));
+      EXPECT_TRUE(falls_asleep(broker));
+      process.process().kill_and_wait();
+      say(sockets.first, "bye");
+      EXPECT_EQ(broker.wait_exit(), EXIT_SUCCESS);
+      ++served;
+    }
+    EXPECT_EQ(server.tokens_available(), 1);
+    EXPECT_TRUE(tmpdir.empty());
+  }
+  EXPECT_GT(served, 0);
+  EXPECT_LT(served, 11);
 }
 
 TEST(BrokerWithAPipe, TheInheritedPipeIsUsedAndLeftAsItWas) {

@@ -19,7 +19,7 @@ int exec_broker(const UniqueFd& socket, std::map<std::string, std::string> envir
   return exec({"/proc/self/fd/" + std::to_string(program.get()), "broker"}, environment);
 }
 
-Session::Session(unsigned job_slots, const Prepare& prepare)
+TestSession::TestSession(unsigned job_slots, const Prepare& prepare)
     : job_slots_(job_slots),
       server_(must(Server::create(job_slots))),
       sockets_(controller_.make_socketpair()),
@@ -32,12 +32,12 @@ Session::Session(unsigned job_slots, const Prepare& prepare)
   if (welcome.starts_with(beginning)) path_ = welcome.substr(beginning.size());
 }
 
-void Session::kill_controller() {
+void TestSession::kill_controller() {
   controller_.process().kill_and_wait();
   controller().reset();
 }
 
-std::vector<std::string> Session::sync() {
+std::vector<std::string> TestSession::sync() {
   say(controller(), "sync");
   std::vector<std::string> begun;
   for (std::string message = hear(controller()); message != "synced";
@@ -48,12 +48,12 @@ std::vector<std::string> Session::sync() {
   return begun;
 }
 
-void Session::expect_end() {
+void TestSession::expect_end() {
   say(controller(), "bye");
   expect_ended();
 }
 
-void Session::expect_ended() {
+void TestSession::expect_ended() {
   EXPECT_EQ(broker_.wait_exit(), 0);
   EXPECT_EQ(tokens_available(), static_cast<int>(job_slots_) - 1);
   EXPECT_TRUE(tmpdir_.empty());
@@ -96,6 +96,6 @@ void stop(const Child& process) {
   EXPECT_TRUE(comes_into_state(process, 'T'));
 }
 
-void wait_until_served(const Session& session) { const GreetedWorker another(session); }
+void wait_until_served(const TestSession& session) { const GreetedWorker another(session); }
 
 }  // namespace jobslots::test

@@ -29,9 +29,9 @@ int exec_broker(const UniqueFd& socket, std::map<std::string, std::string> envir
                 const Prepare& prepare);
 
 /// A session: a make with its job slots, a controller process, a broker, and workers.
-class Session {
+class TestSession {
  public:
-  explicit Session(unsigned job_slots, const Prepare& prepare = nullptr);
+  explicit TestSession(unsigned job_slots, const Prepare& prepare = nullptr);
 
   UniqueFd& controller() { return sockets_.first; }
   /// The controller ends, and its socket closes.
@@ -74,7 +74,7 @@ class Session {
 /// A worker process, connected to the session's broker.
 class Worker {
  public:
-  explicit Worker(const Session& session) : session_(session) { connect(); }
+  explicit Worker(const TestSession& session) : session_(session) { connect(); }
 
   void connect() { socket_ = process_.connect(session_.path()); }
   void greet(const std::string& name = "gw0") {
@@ -98,14 +98,14 @@ class Worker {
   Child& process() { return process_.process(); }
 
  private:
-  const Session& session_;
+  const TestSession& session_;
   RemoteProcess process_;
   UniqueFd socket_;
 };
 
 /// A worker that has said hello.
 struct GreetedWorker : Worker {
-  explicit GreetedWorker(const Session& session, const std::string& name = "gw0")
+  explicit GreetedWorker(const TestSession& session, const std::string& name = "gw0")
       : Worker(session) {
     greet(name);
   }
@@ -114,7 +114,8 @@ struct GreetedWorker : Worker {
 /// Another client of make, which takes and returns tokens.
 class Neighbour {
  public:
-  explicit Neighbour(const Session& session) : tokens_(must(open_tokens(session.makeflags()))) {}
+  explicit Neighbour(const TestSession& session)
+      : tokens_(must(open_tokens(session.makeflags()))) {}
   void take();
   void give_back();
 
@@ -134,6 +135,6 @@ bool falls_asleep(const Child& process);
 void stop(const Child& process);
 
 /// Everything said to the broker before this has been dealt with afterwards: it serves in order.
-void wait_until_served(const Session& session);
+void wait_until_served(const TestSession& session);
 
 }  // namespace jobslots::test

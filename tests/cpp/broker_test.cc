@@ -12,12 +12,12 @@ namespace {
 
 using test::GreetedWorker;
 using test::say;
-using test::Session;
+using test::TestSession;
 using test::wait_until_served;
 using test::Worker;
 
 TEST(Broker, WelcomesTheControllerWithTheSlotsAndThePath) {
-  Session session(3);
+  TestSession session(3);
   struct stat status {};
   ASSERT_EQ(stat(session.path().c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
@@ -25,7 +25,7 @@ TEST(Broker, WelcomesTheControllerWithTheSlotsAndThePath) {
 }
 
 TEST(Broker, TwoWorkersHaveTwoSlots) {
-  Session session(2);
+  TestSession session(2);
   {
     GreetedWorker one(session);
     GreetedWorker other(session);
@@ -41,7 +41,7 @@ TEST(Broker, TwoWorkersHaveTwoSlots) {
 }
 
 TEST(Broker, TheThirdWorkerWaitsForOneOfTwoSlots) {
-  Session session(2);
+  TestSession session(2);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -58,7 +58,7 @@ TEST(Broker, TheThirdWorkerWaitsForOneOfTwoSlots) {
 }
 
 TEST(Broker, AWorkerWaitsForATokenThatMakeHasGivenToOthers) {
-  Session session(1);
+  TestSession session(1);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -73,7 +73,7 @@ TEST(Broker, AWorkerWaitsForATokenThatMakeHasGivenToOthers) {
 }
 
 TEST(Broker, ManyTurns) {
-  Session session(2);
+  TestSession session(2);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -92,7 +92,7 @@ TEST(Broker, ManyTurns) {
 }
 
 TEST(Broker, WorkersThatEndAreForgotten) {
-  Session session(2);
+  TestSession session(2);
   for (int i = 0; i < 20; ++i) {
     GreetedWorker worker(session);
     worker.expect_granted();
@@ -101,7 +101,7 @@ TEST(Broker, WorkersThatEndAreForgotten) {
 }
 
 TEST(BrokerAndDeath, AWorkerKilledWhileItHolds) {
-  Session session(2);
+  TestSession session(2);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -118,7 +118,7 @@ TEST(BrokerAndDeath, AWorkerKilledWhileItHolds) {
 }
 
 TEST(BrokerAndDeath, AWorkerKilledWhileItWaits) {
-  Session session(1);
+  TestSession session(1);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -136,7 +136,7 @@ TEST(BrokerAndDeath, AWorkerKilledWhileItWaits) {
 }
 
 TEST(BrokerAndDeath, AllWorkersKilledAfterTheControllerSaidBye) {
-  Session session(3);
+  TestSession session(3);
   GreetedWorker one(session);
   GreetedWorker two(session);
   GreetedWorker three(session);
@@ -148,7 +148,7 @@ TEST(BrokerAndDeath, AllWorkersKilledAfterTheControllerSaidBye) {
 }
 
 TEST(BrokerAndDeath, TheControllerIsKilled) {
-  Session session(3);
+  TestSession session(3);
   GreetedWorker holds_implicit(session);
   GreetedWorker holds_token(session);
   GreetedWorker idle(session);
@@ -164,20 +164,19 @@ TEST(BrokerAndDeath, TheControllerIsKilled) {
 }
 
 TEST(BrokerAndDeath, TheControllersSocketClosesButItLives) {
-  Session session(2);
-  session.controller().reset();
+  TestSession session(2);
   {
     GreetedWorker worker(session);
+    session.controller().reset();
     worker.expect_granted();
     EXPECT_TRUE(worker.process().running());
+    EXPECT_TRUE(session.broker().running());
   }
-  EXPECT_TRUE(session.broker().running());
-  session.kill_controller();
   session.expect_ended();
 }
 
 TEST(BrokerAndClosedSockets, AWorkerThatLivesKeepsItsSlotAndReleasesItWithItsNextHello) {
-  Session session(1);
+  TestSession session(1);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -197,7 +196,7 @@ TEST(BrokerAndClosedSockets, AWorkerThatLivesKeepsItsSlotAndReleasesItWithItsNex
 }
 
 TEST(BrokerAndClosedSockets, AWorkerThatLosesItsSocketAndThenDiesFreesItsSlot) {
-  Session session(1);
+  TestSession session(1);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -211,7 +210,7 @@ TEST(BrokerAndClosedSockets, AWorkerThatLosesItsSocketAndThenDiesFreesItsSlot) {
 }
 
 TEST(BrokerAndClosedSockets, AWorkerThatWaitsLosesItsPlace) {
-  Session session(1);
+  TestSession session(1);
   {
     GreetedWorker one(session);
     GreetedWorker two(session);
@@ -229,7 +228,7 @@ TEST(BrokerAndClosedSockets, AWorkerThatWaitsLosesItsPlace) {
 }
 
 TEST(BrokerAndClosedSockets, AConnectionThatNeverSaysHelloKeepsNothingAlive) {
-  Session session(2);
+  TestSession session(2);
   const Worker silent(session);
   wait_until_served(session);
   session.expect_end();

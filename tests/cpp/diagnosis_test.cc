@@ -24,10 +24,6 @@ GetEnv lookup(const Environment& environment) {
 
 Diagnosis diagnosis(const Environment& environment) { return diagnose(lookup(environment)); }
 
-Unavailable none(const Environment& environment, std::optional<pid_t> make_process = {}) {
-  return why_none(lookup(environment), make_process);
-}
-
 std::string numbers(const test::FdPair& pipe) {
   return std::to_string(pipe.first.get()) + "," + std::to_string(pipe.second.get());
 }
@@ -148,32 +144,6 @@ TEST(Diagnosis, TheMakeOnPath) {
   EXPECT_EQ(diagnosis({{"PATH", empty.path()}}).on_path, std::nullopt);
   EXPECT_TRUE(diagnosis({{"PATH", "/usr/bin:/bin"}}).on_path);
   EXPECT_TRUE(diagnosis({}).on_path) << "where a shell looks without PATH";
-}
-
-TEST(WhyNone, NotInsideMake) {
-  EXPECT_EQ(none({}).reason, Reason::kNone);
-  EXPECT_EQ(none({{"MAKEFLAGS", "-j8"}}).reason, Reason::kNone) << "set by hand";
-  EXPECT_EQ(none({}).detail, "this is not inside make -jN");
-}
-
-TEST(WhyNone, OneJobAtATime) {
-  for (const char* makeflags : {"", "ks", "s -j1", "--jobs=1"}) {
-    EXPECT_EQ(none({{"MAKELEVEL", "1"}, {"MAKEFLAGS", makeflags}}).reason, Reason::kOneJob)
-        << makeflags;
-  }
-  EXPECT_THAT(none({{"MAKELEVEL", "2"}, {"MAKEFLAGS", " -j1"}}).detail, testing::HasSubstr("-j1"));
-}
-
-TEST(WhyNone, WithoutALimit) {
-  EXPECT_EQ(none({{"MAKELEVEL", "1"}, {"MAKEFLAGS", "s -j"}}).reason, Reason::kUnlimited);
-}
-
-TEST(WhyNone, SomethingRemovesIt) {
-  const Unavailable cleaned = none({}, 4711);
-  EXPECT_EQ(cleaned.reason, Reason::kRemoved);
-  EXPECT_THAT(cleaned.detail, testing::HasSubstr("process 4711"));
-  EXPECT_EQ(none({{"MAKELEVEL", "1"}}).reason, Reason::kRemoved);
-  EXPECT_EQ(none({{"MAKELEVEL", "1"}, {"MAKEFLAGS", "-j8"}}).reason, Reason::kRemoved);
 }
 
 }  // namespace

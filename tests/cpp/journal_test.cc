@@ -3,23 +3,22 @@
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
-
-#include "support.h"
+#include <sstream>
 
 namespace jobslots {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
-using test::read_file;
-using test::TempDir;
 using testing::ElementsAre;
 using testing::FieldsAre;
 
+json events_of(const std::string& trace) { return json::parse("[" + trace + "]"); }
+
 /// The spans of a trace: thread, category, name, begin and duration in seconds, outcome.
-std::vector<std::string> spans(const std::string& path) {
+std::vector<std::string> spans(const std::string& trace) {
   std::vector<std::string> lines;
-  for (const json& event : json::parse(read_file(path))) {
+  for (const json& event : events_of(trace)) {
     if (event["ph"] != "X") continue;
     std::ostringstream line;
     line << event["tid"].get<int>() << " " << event["cat"].get<std::string>() << " "
@@ -36,24 +35,30 @@ class JournalTest : public testing::Test {
  protected:
   void join(Ledger::ClientId client, const std::string& worker) {
     ledger_.join(client);
-    journal_.name(client, worker);
-    look();
+    journal_.set_worker(client, worker);
+    record();
   }
   void want(Ledger::ClientId client, std::string_view work) {
-    journal_.wants_for(client, work);
+    journal_.set_work(client, work);
     ledger_.want(client, now_);
-    look();
+    record();
   }
   void done(Ledger::ClientId client, std::string_view outcome = "") {
-    journal_.ended(client, outcome);
+    journal_.set_outcome(client, outcome);
     ledger_.done(client, now_);
-    look();
+    record();
   }
   void gone(Ledger::ClientId client) {
     ledger_.gone(client, now_);
-    look();
+    record();
   }
-  void look() { journal_.look(ledger_, 0, now_); }
+  void record() {
+    for (Ledger::ClientId client = 1; client <= 2; ++client) {
+      journal_.record(client, ledger_.state_of(client), now_);
+    }
+    journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now_);
+    journal_.record_free(0, now_);
+  }
   void pass(Ledger::Time time) { now_ += time; }
 
   Ledger::Time now_ = 1000s;
@@ -87,7 +92,7 @@ TEST_F(JournalTest, MostIsThatOfOneMoment) {
   want(2, "test b");
   EXPECT_EQ(journal_.most(), 1U);
   ledger_.token_read('+', now_);
-  look();
+  record();
   EXPECT_EQ(journal_.most(), 2U);
   done(1);
   want(1, "test c");
@@ -107,14 +112,14 @@ TEST_F(JournalTest, AWorkerThatConnectsAgainIsTheSameWorker) {
 
 TEST_F(JournalTest, AWorkerHoldsItsSlotFromWhenItIsBegun) {
   ledger_.start(1);
-  ledger_.start_on_implicit_slot();
-  journal_.name(1, "gw0");
-  look();
+  ledger_.settle(0, now_);
+  journal_.set_worker(1, "gw0");
+  record();
   pass(1s);
   ledger_.join_as(2, 1, now_);
-  journal_.rename(1, 2);
-  journal_.name(2, "gw0");
-  look();
+  journal_.replace_client(1, 2);
+  journal_.set_worker(2, "gw0");
+  record();
   pass(1s);
   want(2, "starting");
   pass(1s);
@@ -123,32 +128,27 @@ TEST_F(JournalTest, AWorkerHoldsItsSlotFromWhenItIsBegun) {
 }
 
 TEST_F(JournalTest, AWorkerThatIsNotStartedAfterAllIsForgotten) {
-  const TempDir folder;
-  const std::string path = folder / "trace.json";
-  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  journal_.begin_trace(TraceText(7));
   ledger_.start(1);
-  ledger_.start_on_implicit_slot();
-  journal_.name(1, "gw0");
-  look();
+  ledger_.settle(0, now_);
+  journal_.set_worker(1, "gw0");
+  record();
   pass(1ms);
   journal_.forget(1);
   gone(1);
   EXPECT_THAT(journal_.worker_sums(now_), ElementsAre());
-  EXPECT_EQ(journal_.flush(), "");
-  EXPECT_THAT(spans(path), ElementsAre());
+  EXPECT_THAT(spans(journal_.take_trace()), ElementsAre());
 }
 
 TEST_F(JournalTest, NothingHasHappened) {
   EXPECT_EQ(journal_.most(), 0U);
   EXPECT_EQ(journal_.span(now_), 0s);
   EXPECT_THAT(journal_.worker_sums(now_), ElementsAre());
-  EXPECT_EQ(journal_.flush(), "");
+  EXPECT_EQ(journal_.take_trace(), "");
 }
 
 TEST_F(JournalTest, WritesATrace) {
-  const TempDir folder;
-  const std::string path = folder / "trace.json";
-  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  journal_.begin_trace(TraceText(7));
   join(1, "gw0");
   join(2, "gw1");
   want(1, "starting");
@@ -163,42 +163,36 @@ TEST_F(JournalTest, WritesATrace) {
   want(1, "finishing");
   pass(4s);
   gone(1);
-  EXPECT_EQ(journal_.flush(), "");
-  EXPECT_THAT(spans(path),
+  EXPECT_THAT(spans(journal_.take_trace()),
               ElementsAre("1 starting starting 1000 1 -", "1 test a.py::test 1001 2 passed",
                           "2 waiting waiting 1001 2 -", "2 test b.py::test 1003 3 died",
                           "1 finishing finishing 1006 4 -"));
 }
 
 TEST_F(JournalTest, AWorkerThatConnectsAgainHasNotDied) {
-  const TempDir folder;
-  const std::string path = folder / "trace.json";
-  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  journal_.begin_trace(TraceText(7));
   join(1, "gw0");
   want(1, "test a");
   pass(1s);
-  journal_.comes_again(1);
+  journal_.expect_return(1);
   gone(1);
   join(2, "gw0");
   want(2, "test b");
   pass(1s);
   gone(2);
-  EXPECT_EQ(journal_.flush(), "");
-  EXPECT_THAT(spans(path), ElementsAre("1 test a 1000 1 -", "1 test b 1001 1 died"));
+  EXPECT_THAT(spans(journal_.take_trace()),
+              ElementsAre("1 test a 1000 1 -", "1 test b 1001 1 died"));
 }
 
 TEST_F(JournalTest, CountsInTheTrace) {
-  const TempDir folder;
-  const std::string path = folder / "trace.json";
-  journal_.trace_to(std::get<Trace>(Trace::open(path, 7)));
+  journal_.begin_trace(TraceText(7));
   join(1, "gw0");
   join(2, "gw1");
   want(1, "test a");
   want(2, "test b");
   done(1, "passed");
-  EXPECT_EQ(journal_.flush(), "");
   std::vector<std::string> counters;
-  for (const json& event : json::parse(read_file(path))) {
+  for (const json& event : events_of(journal_.take_trace())) {
     if (event["ph"] == "C") counters.push_back(event["args"].dump());
   }
   EXPECT_THAT(counters, ElementsAre(R"({"free":0})", R"({"held":1})", R"({"waiting":1})",

@@ -19,6 +19,9 @@ inline std::string to_word(const Ledger::Action& action) {
   if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
     return "grant " + std::to_string(grant->client);
   }
+  if (const auto* yield = std::get_if<Ledger::Yield>(&action)) {
+    return "yield " + std::to_string(yield->client);
+  }
   if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
     return "begin " + std::to_string(begin->client);
   }
@@ -45,11 +48,30 @@ class LedgerTest : public testing::Test {
   Words done(Ledger::ClientId client) { return words(ledger_.done(client, now_)); }
   Words gone(Ledger::ClientId client) { return words(ledger_.gone(client, now_)); }
   Words token_read(char token) { return words(ledger_.token_read(token, now_)); }
-  Words start_on_implicit_slot() { return words(ledger_.start_on_implicit_slot()); }
-  Words implicit_slot_lost() { return words(ledger_.implicit_slot_lost(now_)); }
-  bool may_start(std::size_t tokens_free) const { return ledger_.may_start(tokens_free, now_); }
-  bool wants_token() const { return ledger_.wants_token(now_); }
-  std::optional<Ledger::Time> next_deadline() const { return ledger_.next_deadline(now_); }
+  /// Begins the first client to be started on the implicit slot, where that is free.
+  Words start_on_implicit_slot() { return words(ledger_.settle(9, now_).actions); }
+  /// What follows from time alone.
+  Words settled() { return words(ledger_.settle(0, now_).actions); }
+  Words lend() { return words(ledger_.lend(now_)); }
+  Words lend_to(Ledger::ClientId client) { return words(ledger_.lend_to(client, now_)); }
+  Words implicit_slot_lost() { return words(ledger_.implicit_slot_lost()); }
+  /// Whether a client is begun now where so many tokens lie there.
+  bool may_start(std::size_t tokens_free) const {
+    if (!wants_to_start()) return false;
+    Ledger trial = ledger_;
+    const auto settled = trial.settle(tokens_free, now_);
+    return !settled.actions.empty() || settled.to_take > 0;
+  }
+  bool wants_to_start() const { return need().of == Ledger::Need::Of::kSpareTokens; }
+  bool wants_token() const { return need().of == Ledger::Need::Of::kAnyToken; }
+  bool implicit_slot_free() const {
+    constexpr Ledger::ClientId kAnother = 99;
+    Ledger trial = ledger_;
+    trial.join(kAnother);
+    return !trial.want(kAnother, now_).empty();
+  }
+  Ledger::Need need() const { return ledger_.need(now_); }
+  std::optional<Ledger::Time> next_deadline() const { return need().again; }
   void pass(Ledger::Time time) { now_ += time; }
   /// Client 1 works on the implicit slot, client 2 on token a.
   void two_work() {

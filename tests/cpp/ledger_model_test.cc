@@ -41,15 +41,17 @@ struct Event {
     kDone,
     kGone,
     kRead,
-    kBeginStarts,  ///< What the broker does before it waits for events: Broker::begin_starts().
+    kSettle,  ///< What the broker does after each event.
     kNeighbourTakes,
     kNeighbourReturns,
     kPass,
     kLoseImplicitSlot,
+    kGainImplicitSlot,
+    kLend,
   };
   Kind kind;
   unsigned value = 0;  ///< The client; microseconds of kPass; unused where kKinds says so.
-  unsigned other = 0;  ///< Of kJoinAs: the client that was started.
+  unsigned other = 0;  ///< Of kJoinAs: the client that was started. Of kJoin: the rank.
 };
 using Sequence = std::vector<Event>;
 
@@ -58,18 +60,20 @@ struct KindText {
   int numbers;  ///< How many follow the name.
 };
 /// By number of the kind.
-constexpr std::array<KindText, 12> kKinds{{{"join", 1},
+constexpr std::array<KindText, 14> kKinds{{{"join", 2},
                                            {"join-as", 2},
                                            {"start", 1},
                                            {"want", 1},
                                            {"done", 1},
                                            {"gone", 1},
                                            {"read", 0},
-                                           {"begin-starts", 0},
+                                           {"settle", 0},
                                            {"neighbour-takes", 0},
                                            {"neighbour-returns", 0},
                                            {"pass", 1},
-                                           {"lose-implicit-slot", 0}}};
+                                           {"lose-implicit-slot", 0},
+                                           {"gain-implicit-slot", 0},
+                                           {"lend", 0}}};
 
 std::string to_text(const Sequence& events) {
   std::ostringstream text;
@@ -122,6 +126,7 @@ template <class LedgerUnderTest>
 class Model {
  public:
   using Violation = const char*;
+  using Need = Ledger::Need;
 
   Model() {
     for (char token = 'a'; token < 'a' + kTokens; ++token) make_.push_back(token);
@@ -136,8 +141,9 @@ class Model {
     const unsigned client = random.below(kClients);
     const unsigned choice = random.below(1000);
     if (choice < 1) return {Kind::kLoseImplicitSlot};
+    if (choice < 4) return {has_implicit_slot_ ? Kind::kLend : Kind::kGainImplicitSlot};
     if (choice < 15) return {Kind::kRead};  // Late: perhaps nobody needs it any more.
-    if (choice < 25) return {Kind::kJoin, client};
+    if (choice < 25) return {Kind::kJoin, client, random.below(3)};
     if (choice < 35) return {Kind::kStart, client};
     if (choice < 45) return {Kind::kJoinAs, client, random.below(kClients)};
     if (choice < 55) return {Kind::kWant, client};
@@ -145,16 +151,19 @@ class Model {
     if (choice < 100) return {Kind::kGone, client};
     if (choice < 180) return {Kind::kPass, random.below(1200)};
     if (choice < 210) return {Kind::kPass, random.below(60'000)};
+    if (choice < 214) return {Kind::kPass, 10'000};
     if (choice < 220) return {Kind::kPass, random.below(2) == 0 ? 100'000U : 1000U};
     if (choice < 250) return {Kind::kNeighbourTakes};
     if (choice < 280) return {Kind::kNeighbourReturns};
-    if (choice < 550 && !make_.empty() && ledger_.wants_token(now_)) return {Kind::kRead};
-    if (choice < 450 && !to_start_.empty()) return {Kind::kBeginStarts};
+    if (choice < 550 && !make_.empty() && ledger_.need(now_).of == Need::Of::kAnyToken) {
+      return {Kind::kRead};
+    }
+    if (choice < 450 && (!to_start_.empty() || needed())) return {Kind::kSettle};
     switch (clients_[client].state) {
       case Ledger::State::kUnknown:
         return choose_for_unknown(client, random);
       case Ledger::State::kToStart:
-        return {Kind::kBeginStarts};
+        return {Kind::kSettle};
       case Ledger::State::kIdle:
       case Ledger::State::kStarting:
         return {Kind::kWant, client};
@@ -170,7 +179,7 @@ class Model {
     using Kind = Event::Kind;
     switch (event.kind) {
       case Kind::kJoin:
-        return join(event.value);
+        return join(event.value, event.other);
       case Kind::kJoinAs:
         return join_as(event.value, event.other);
       case Kind::kStart:
@@ -183,8 +192,8 @@ class Model {
         return left(event.value, Ledger::State::kUnknown, ledger_.gone(event.value, now_));
       case Kind::kRead:
         return read();
-      case Kind::kBeginStarts:
-        return begin_starts();
+      case Kind::kSettle:
+        return settle();
       case Kind::kNeighbourTakes:
         if (!make_.empty()) move_first(make_, neighbours_);
         return check();
@@ -196,6 +205,10 @@ class Model {
         return check();
       case Kind::kLoseImplicitSlot:
         return lose_implicit_slot();
+      case Kind::kGainImplicitSlot:
+        return gain_implicit_slot();
+      case Kind::kLend:
+        return lend();
     }
     return "no such event";
   }
@@ -209,7 +222,14 @@ class Model {
   };
   struct Client {
     Ledger::State state = Ledger::State::kUnknown;
-    std::optional<Token> token;  ///< While holding: nothing means the implicit slot.
+    std::optional<Token> token{};  ///< While holding: nothing means the implicit slot, or none.
+    bool lent = false;             ///< While holding: it works without a slot.
+    Ledger::Time since{};          ///< While holding or waiting.
+    unsigned rank = 0;
+    bool started_up = false;
+    bool asked = false;
+
+    bool may_be_asked() const { return has_slot(*this) && started_up && !asked && !lent; }
   };
 
   static bool has_slot(const Client& client) {
@@ -227,24 +247,28 @@ class Model {
         return {Kind::kJoinAs, client, other};
       }
     }
-    return {random.below(3) == 0 ? Kind::kJoin : Kind::kStart, client};
+    if (random.below(3) == 0) return {Kind::kJoin, client, random.below(3)};
+    return {Kind::kStart, client};
   }
 
   bool implicit_slot_free() const { return has_implicit_slot_ && !implicit_slot_in_use_; }
-  bool needed() const { return !waiting_.empty() || uncovered_; }
+  std::size_t needs() const { return waiting_.size() + uncovered_.size(); }
+  bool needed() const { return needs() > 0; }
   /// Rule 6.
   bool may_start(std::size_t tokens_free) const {
-    const auto idle = static_cast<std::size_t>(std::ranges::count_if(
-        clients_, [](const Client& client) { return client.state == Ledger::State::kIdle; }));
     return !to_start_.empty() && !needed() && now_ >= pause_until_ &&
-           idle < tokens_free + (implicit_slot_free() ? 1 : 0);
+           idle() < tokens_free + (implicit_slot_free() ? 1 : 0);
+  }
+  std::size_t idle() const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        clients_, [](const Client& client) { return client.state == Ledger::State::kIdle; }));
   }
 
-  Violation join(unsigned id) {
+  Violation join(unsigned id, unsigned rank) {
     const bool refused = clients_[id].state != Ledger::State::kUnknown;
-    const auto actions = ledger_.join(id);
+    const auto actions = ledger_.join(id, rank);
     if (refused) return refusal(id, actions);
-    clients_[id].state = Ledger::State::kIdle;
+    clients_[id] = {.state = Ledger::State::kIdle, .rank = rank};
     return actions.empty() ? check() : "a client that joins changes nothing";
   }
 
@@ -254,11 +278,11 @@ class Model {
     const auto actions = ledger_.join_as(id, started, now_);
     if (refused) return refusal(id, actions);
     if (clients_[started].state != Ledger::State::kStarting) {
-      clients_[id].state = Ledger::State::kIdle;
+      clients_[id] = {.state = Ledger::State::kIdle};
       return left(started, Ledger::State::kUnknown, actions);
     }
     clients_[id] = std::exchange(clients_[started], Client{});
-    if (uncovered_ == started) uncovered_ = id;
+    std::ranges::replace(uncovered_, started, id);
     return actions.empty() ? check() : "a started client joins with the slot that it has";
   }
 
@@ -266,7 +290,7 @@ class Model {
     const bool refused = clients_[id].state != Ledger::State::kUnknown;
     const auto actions = ledger_.start(id);
     if (refused) return refusal(id, actions);
-    clients_[id].state = Ledger::State::kToStart;
+    clients_[id] = {.state = Ledger::State::kToStart};
     to_start_.push_back(id);
     return actions.empty() ? check() : "a client to be started takes no slot by itself";
   }
@@ -282,8 +306,16 @@ class Model {
       return check();
     }
     if (state != Ledger::State::kIdle) return refusal(id, actions);
-    clients_[id].state = Ledger::State::kWaiting;
-    waiting_.push_back(id);
+    Client& client = clients_[id];
+    client.state = Ledger::State::kWaiting;
+    client.since = now_;
+    // Behind all who have asked before, but for those of a higher rank who have just asked.
+    auto place = waiting_.size();
+    while (place > 0 && clients_[waiting_[place - 1]].rank > client.rank &&
+           now_ - clients_[waiting_[place - 1]].since < Ledger::kAtOnce) {
+      --place;
+    }
+    waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(place), id);
     if (!implicit_slot_free()) {
       return actions.empty() ? check() : "an action though no slot is free";
     }
@@ -295,6 +327,7 @@ class Model {
   Violation done(unsigned id) {
     const bool refused = clients_[id].state != Ledger::State::kHolding;
     const auto actions = ledger_.done(id, now_);
+    if (!refused) clients_[id].started_up = true;
     return refused ? refusal(id, actions) : left(id, Ledger::State::kIdle, actions);
   }
 
@@ -305,8 +338,13 @@ class Model {
     std::erase(waiting_, id);
     std::erase(to_start_, id);
     client.state = after;
+    client.asked = false;
     if (!held)
       return actions.empty() ? check() : "the end of a client without a slot frees nothing";
+    if (std::exchange(client.lent, false)) {
+      std::erase(uncovered_, id);
+      return actions.empty() ? check() : "a lent slot is given to nobody";
+    }
     if (const auto token = std::exchange(client.token, std::nullopt)) {
       return token_freed(*token, actions);
     }
@@ -337,39 +375,179 @@ class Model {
     last_return_ = Return{now_, token.read};
   }
 
-  /// As the broker does it, trusting what the ledger says.
-  Violation begin_starts() {
-    while (ledger_.wants_to_start() && ledger_.may_start(make_.size(), now_)) {
-      if (!may_start(make_.size()))
-        return "a start within the courtesy pause, or on a slot that an idle client may want";
-      Ledger::Actions actions;
-      std::optional<Token> slot;
-      if (ledger_.implicit_slot_free()) {
-        actions = ledger_.start_on_implicit_slot();
+  /// As the broker does it: reads the tokens that the ledger asks for, until it asks for none.
+  Violation settle() {
+    for (;;) {
+      const Plan plan = plan_for(make_.size());
+      const auto settled = ledger_.settle(make_.size(), now_);
+      if (const Violation violation = differs(plan, settled)) return violation;
+      if (plan.begins_on_implicit_slot) {
         implicit_slot_in_use_ = true;
-      } else {
-        slot = take();
-        actions = ledger_.token_read(slot->byte, now_);
+        begun(std::nullopt);
       }
-      const auto* begin =
-          actions.size() == 1 ? std::get_if<Ledger::Begin>(&actions.front()) : nullptr;
-      if (begin == nullptr) return "nobody is started though one may be";
-      if (begin->client != to_start_.front()) return "starts begin in their order";
-      clients_[to_start_.front()] = {Ledger::State::kStarting, slot};
-      to_start_.pop_front();
+      for (const unsigned id : plan.yields) clients_[id].asked = true;
       if (const Violation violation = check()) return violation;
+      if (settled.to_take == 0) break;
+      for (std::size_t i = 0; i < settled.to_take; ++i) {
+        if (const Violation violation = needed() ? read() : begin_on_token()) return violation;
+      }
     }
-    return may_start(make_.size()) ? "a start is pending though it may begin" : check();
+    if (now_ < pause_until_) return nullptr;
+    if (needed() && !make_.empty()) return "a token is left though a client needs it";
+    return may_start(make_.size()) ? "a start is pending though it may begin" : nullptr;
+  }
+
+  Violation begin_on_token() {
+    const Token token = take();
+    const auto actions = ledger_.token_read(token.byte, now_);
+    const auto* begin =
+        actions.size() == 1 ? std::get_if<Ledger::Begin>(&actions.front()) : nullptr;
+    if (begin == nullptr) return "nobody is started though one may be";
+    if (begin->client != to_start_.front()) return "starts begin in their order";
+    begun(token);
+    return check();
+  }
+
+  void begun(std::optional<Token> slot) {
+    Client& client = clients_[to_start_.front()];
+    client.state = Ledger::State::kStarting;
+    client.token = slot;
+    client.since = now_;
+    to_start_.pop_front();
+  }
+
+  /// What is to be done by the rules where so many tokens lie there.
+  struct Plan {
+    bool begins_on_implicit_slot = false;
+    std::size_t to_take = 0;
+    std::vector<unsigned> yields{};
+  };
+  Plan plan_for(std::size_t tokens_free) const {
+    Plan plan;
+    plan.yields = yields();
+    if (now_ < pause_until_) return plan;
+    if (needed()) {
+      plan.to_take = std::min(tokens_free, needs());
+    } else if (may_start(tokens_free)) {
+      const auto spare = tokens_free + (implicit_slot_free() ? 1 : 0) - idle();
+      plan.begins_on_implicit_slot = implicit_slot_free();
+      plan.to_take = std::min(spare, to_start_.size()) - (implicit_slot_free() ? 1 : 0);
+    }
+    return plan;
+  }
+
+  std::size_t asked() const {
+    return static_cast<std::size_t>(std::ranges::count_if(clients_, &Client::asked));
+  }
+
+  /// Who is to be asked to yield at this moment (rule 7).
+  std::vector<unsigned> yields() const {
+    std::vector<unsigned> ids;
+    std::vector<unsigned> others;
+    for (unsigned id = 0; id < kClients; ++id) {
+      const Client& client = clients_[id];
+      if (!client.may_be_asked()) continue;
+      const bool old = client.token && now_ - client.token->read >= Ledger::kHandOverLimit;
+      if (old || now_ - client.since >= Ledger::kYieldAfter) (old ? ids : others).push_back(id);
+    }
+    std::ranges::stable_sort(others, {}, [this](unsigned id) { return clients_[id].since; });
+    for (const unsigned id : others) {
+      if (asked() + ids.size() < waiting_.size()) ids.push_back(id);
+    }
+    std::ranges::sort(ids);
+    return ids;
+  }
+
+  /// When somebody is to be asked next, as things are.
+  std::optional<Ledger::Time> next_yield() const {
+    std::optional<Ledger::Time> next;
+    for (const Client& client : clients_) {
+      if (!client.may_be_asked()) continue;
+      const auto at = [&next](Ledger::Time time) { next = std::min(next.value_or(time), time); };
+      if (client.token) at(client.token->read + Ledger::kHandOverLimit);
+      if (asked() < waiting_.size()) at(client.since + Ledger::kYieldAfter);
+    }
+    return next;
+  }
+
+  Violation differs(const Plan& plan, Ledger::Settled settled) const {
+    std::vector<unsigned> yielding;
+    std::erase_if(settled.actions, [&yielding](const Ledger::Action& action) {
+      const auto* yield = std::get_if<Ledger::Yield>(&action);
+      if (yield != nullptr) yielding.push_back(static_cast<unsigned>(yield->client));
+      return yield != nullptr;
+    });
+    std::ranges::sort(yielding);
+    if (yielding != plan.yields) return "who is to yield";
+    if (settled.actions.size() > (plan.begins_on_implicit_slot ? 1U : 0U) ||
+        settled.to_take > plan.to_take) {
+      return needed() ? "a token is taken that nobody needs"
+                      : "a start within the courtesy pause, or on a slot that an idle client may "
+                        "want";
+    }
+    if (settled.to_take < plan.to_take) {
+      return needed() ? "a token is left though a client needs it"
+                      : "a start is kept from a slot that nobody needs";
+    }
+    if (!plan.begins_on_implicit_slot) return nullptr;
+    if (settled.actions.empty()) return "a start is kept from a slot that nobody needs";
+    const auto* begin = std::get_if<Ledger::Begin>(&settled.actions.front());
+    if (begin == nullptr) return "nobody is started though one may be";
+    return begin->client == to_start_.front() ? nullptr : "starts begin in their order";
   }
 
   Violation lose_implicit_slot() {
-    const auto actions = ledger_.implicit_slot_lost(now_);
-    if (std::exchange(has_implicit_slot_, false)) {
+    const auto actions = ledger_.implicit_slot_lost();
+    if (std::exchange(has_implicit_slot_, false) && std::exchange(implicit_slot_in_use_, false)) {
       for (unsigned id = 0; id < kClients; ++id) {
-        if (has_slot(clients_[id]) && !clients_[id].token) uncovered_ = id;
+        Client& client = clients_[id];
+        if (!has_slot(client) || client.token || client.lent) continue;
+        client.lent = true;
+        uncovered_.push_back(id);
       }
     }
     return actions.empty() ? check() : "losing the implicit slot interrupts nobody";
+  }
+
+  Violation gain_implicit_slot() {
+    const auto actions = ledger_.implicit_slot_gained(now_);
+    if (std::exchange(has_implicit_slot_, true)) {
+      return actions.empty() ? check() : "who has the implicit slot gains nothing";
+    }
+    return implicit_slot_freed(actions);
+  }
+
+  Violation lend() {
+    const auto actions = ledger_.lend(now_);
+    if (waiting_.empty() && to_start_.empty()) {
+      return actions.empty() ? check() : "a slot is lent to nobody";
+    }
+    if (actions.size() != 1) return "a slot is lent to one client";
+    if (!waiting_.empty()) {
+      const unsigned id = waiting_.front();
+      clients_[id].lent = true;
+      uncovered_.push_back(id);
+      return granted(actions[0], std::nullopt);
+    }
+    const auto* begin = std::get_if<Ledger::Begin>(&actions[0]);
+    if (begin == nullptr || begin->client != to_start_.front())
+      return "starts begin in their order";
+    if (implicit_slot_free()) {
+      implicit_slot_in_use_ = true;
+    } else {
+      clients_[to_start_.front()].lent = true;
+      uncovered_.push_back(to_start_.front());
+    }
+    begun(std::nullopt);
+    return check();
+  }
+
+  /// The slot is for the client that works without one for longest.
+  void cover(std::optional<Token> slot) {
+    Client& client = clients_[uncovered_.front()];
+    client.token = slot;
+    client.lent = false;
+    uncovered_.pop_front();
   }
 
   Violation token_freed(const Token& token, const Ledger::Actions& actions) {
@@ -378,10 +556,9 @@ class Model {
       pause_until_ = now_ + Ledger::kCourtesyPause;
       return returned(token, actions, "a token is handed over after the limit");
     }
-    if (uncovered_) {
-      if (!actions.empty()) return "the client that lost the implicit slot comes first";
-      clients_[*uncovered_].token = token;
-      uncovered_.reset();
+    if (!uncovered_.empty()) {
+      if (!actions.empty()) return "who works without a slot comes first";
+      cover(token);
       return check();
     }
     if (waiting_.empty()) return returned(token, actions, "a token is idle while nobody waits");
@@ -391,8 +568,12 @@ class Model {
 
   Violation implicit_slot_freed(const Ledger::Actions& actions) {
     implicit_slot_in_use_ = false;
-    uncovered_.reset();
-    if (!has_implicit_slot_) return actions.empty() ? check() : "a slot is given that is not ours";
+    if (!uncovered_.empty()) {
+      if (!actions.empty()) return "who works without a slot comes first";
+      implicit_slot_in_use_ = true;
+      cover(std::nullopt);
+      return check();
+    }
     if (!waiting_.empty()) {
       if (actions.size() != 1) return "nobody waits while the implicit slot is free";
       implicit_slot_in_use_ = true;
@@ -425,7 +606,10 @@ class Model {
     if (grant == nullptr) return "nobody waits while a slot is free here";
     if (grant->client != waiting_.front()) return "first come, first served";
     waiting_.pop_front();
-    clients_[static_cast<std::size_t>(grant->client)] = {Ledger::State::kHolding, slot};
+    Client& client = clients_[static_cast<std::size_t>(grant->client)];
+    client.state = Ledger::State::kHolding;
+    client.token = slot;
+    client.since = now_;
     return check();
   }
 
@@ -441,12 +625,14 @@ class Model {
     std::size_t known = 0;
     std::size_t holding = 0;
     std::size_t tokens = 0;
+    std::size_t lent = 0;
     for (unsigned id = 0; id < kClients; ++id) {
       const Client& client = clients_[id];
       if (ledger_.state_of(id) != client.state) return "the state of a client";
       known += client.state != Ledger::State::kUnknown;
       holding += has_slot(client);
       tokens += client.token.has_value();
+      lent += client.lent;
     }
     if (ledger_.clients() != known) return "the number of clients";
     if (ledger_.waiting() != waiting_.size()) return "the number of clients that wait";
@@ -454,31 +640,37 @@ class Model {
     if (ledger_.tokens_held() != tokens) return "tokens read are held or returned";
     if (tokens + make_.size() + neighbours_.size() != static_cast<std::size_t>(kTokens))
       return "a byte is lost or doubled";
-    const std::size_t not_on_tokens = holding - tokens;
-    if (not_on_tokens > 1) return "more holders than slots";
+    if (ledger_.uncovered() != lent || uncovered_.size() != lent) return "who has no slot is known";
+    const std::size_t on_implicit_slot = holding - tokens - lent;
+    if (on_implicit_slot > 1) return "more holders than slots";
     if (has_implicit_slot_) {
-      if (holding > 0 && not_on_tokens == 0) return "the implicit slot goes first";
+      if (tokens > 0 && on_implicit_slot == 0) return "the implicit slot goes first";
       if (holding == 0 && !waiting_.empty()) return "nobody waits while the implicit slot is free";
-    } else if (not_on_tokens != (uncovered_ ? 1U : 0U)) {
+      if (on_implicit_slot != (implicit_slot_in_use_ ? 1U : 0U)) return "the implicit slot is used";
+    } else if (on_implicit_slot != 0) {
       return "a client works on the implicit slot that is lost";
     }
-    if (ledger_.wants_token(now_) != (needed() && now_ >= pause_until_)) {
+    const Need need = ledger_.need(now_);
+    const bool pausing = now_ < pause_until_;
+    if ((need.of == Need::Of::kAnyToken) != (needed() && !pausing)) {
       return needed() ? "a token is wanted after the courtesy pause, not within it"
                       : "a token is wanted though nobody needs it";
     }
-    if (ledger_.implicit_slot_free() != implicit_slot_free()) return "the implicit slot is free";
-    if (ledger_.wants_to_start() != (!to_start_.empty() && !needed())) {
+    if ((need.of == Need::Of::kSpareTokens) != (!to_start_.empty() && !needed())) {
       return "starts come after those who wait";
     }
-    for (std::size_t tokens_free = 0; tokens_free <= make_.size(); ++tokens_free) {
-      if (ledger_.may_start(tokens_free, now_) == may_start(tokens_free)) continue;
-      return may_start(tokens_free)
-                 ? "a start is kept from a slot that nobody needs"
-                 : "a start within the courtesy pause, or on a slot that an idle client may want";
+    auto again = next_yield();
+    if ((needed() || !to_start_.empty()) && pausing) {
+      again = std::min(again.value_or(pause_until_), pause_until_);
     }
-    const bool later = (needed() || !to_start_.empty()) && now_ < pause_until_;
-    if (ledger_.next_deadline(now_) != (later ? std::optional(pause_until_) : std::nullopt)) {
-      return "the deadline is the end of the courtesy pause";
+    if (need.again != again) {
+      return "the deadline is the end of the courtesy pause, or when somebody is to yield";
+    }
+    for (std::size_t tokens_free = 0; tokens_free <= make_.size(); ++tokens_free) {
+      LedgerUnderTest trial = ledger_;
+      const auto settled = trial.settle(tokens_free, now_);
+      if (const Violation violation = differs(plan_for(tokens_free), settled)) return violation;
+      if (need.of == Need::Of::kNothing) break;
     }
     return nullptr;
   }
@@ -491,7 +683,7 @@ class Model {
   std::deque<unsigned> to_start_;
   bool has_implicit_slot_ = true;
   bool implicit_slot_in_use_ = false;
-  std::optional<unsigned> uncovered_;
+  std::deque<unsigned> uncovered_;
   Ledger::Time now_{0};
   Ledger::Time pause_until_ = Ledger::Time::min();
   struct Return {
@@ -622,7 +814,7 @@ struct KnowsNoCourtesy : Ledger {
 };
 
 struct PausesTooShort : Ledger {
-  bool wants_token(Time now) const { return Ledger::wants_token(now + kCourtesyPause / 10); }
+  Need need(Time now) const { return Ledger::need(now + kCourtesyPause / 10); }
 };
 
 struct ForgetsTheDead : Ledger {
@@ -633,16 +825,17 @@ struct ForgetsTheDead : Ledger {
   }
 };
 
+/// Counts a token more than there are.
 struct StartsThoughAnIdleClientNeedsTheSlot : Ledger {
-  bool may_start(std::size_t tokens_free, Time now) const {
-    const bool free = tokens_free > 0 || implicit_slot_free();
-    return wants_to_start() && free && !next_deadline(now);
+  Settled settle(std::size_t tokens_free, Time now) {
+    return Ledger::settle(need(now).of == Need::Of::kSpareTokens ? tokens_free + 1 : tokens_free,
+                          now);
   }
 };
 
 struct StartsInTheCourtesyPause : Ledger {
-  bool may_start(std::size_t tokens_free, Time now) const {
-    return Ledger::may_start(tokens_free, now + kCourtesyPause);
+  Settled settle(std::size_t tokens_free, Time now) {
+    return Ledger::settle(tokens_free, now + kCourtesyPause);
   }
 };
 
@@ -651,6 +844,23 @@ struct JoinsWithoutTheSlot : Ledger {
   Actions join_as(ClientId client, ClientId started, Time now) {
     Actions actions = join(client);
     return actions.empty() ? gone(started, now) : actions;
+  }
+};
+
+/// Asks those to yield who have just got their slot.
+struct AsksTooEarly : Ledger {
+  Settled settle(std::size_t tokens_free, Time now) {
+    return Ledger::settle(tokens_free, now + kYieldAfter / 2);
+  }
+};
+
+/// Lends more than one slot.
+struct LendsTwice : Ledger {
+  Actions lend(Time now) {
+    Actions actions = Ledger::lend(now);
+    const Actions more = Ledger::lend(now);
+    actions.insert(actions.end(), more.begin(), more.end());
+    return actions;
   }
 };
 
@@ -667,7 +877,8 @@ class LedgerModelOfABrokenLedger : public testing::Test {};
 using BrokenLedgers =
     testing::Types<DropsAToken, ReturnsATokenTwice, ReturnsAnotherByte, KnowsNoCourtesy,
                    PausesTooShort, ForgetsTheDead, StartsThoughAnIdleClientNeedsTheSlot,
-                   StartsInTheCourtesyPause, JoinsWithoutTheSlot, ForgetsToCancel>;
+                   StartsInTheCourtesyPause, JoinsWithoutTheSlot, ForgetsToCancel, AsksTooEarly,
+                   LendsTwice>;
 TYPED_TEST_SUITE(LedgerModelOfABrokenLedger, BrokenLedgers);
 
 TYPED_TEST(LedgerModelOfABrokenLedger, IsFoundAndShrunkToAHandfulOfEvents) {

@@ -31,10 +31,10 @@ class LedgerRule6 : public LedgerTest {
 using LedgerStarts = LedgerRule6;
 
 TEST_F(LedgerRule6, AStartTakesNoSlotByItself) {
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
   EXPECT_THAT(start(7), IsEmpty());
   EXPECT_EQ(ledger_.state_of(7), Ledger::State::kToStart);
-  EXPECT_TRUE(ledger_.wants_to_start());
+  EXPECT_TRUE(wants_to_start());
   EXPECT_FALSE(wants_token()) << "no token is wanted for it as for a client that waits";
   EXPECT_EQ(ledger_.holding(), 0U);
   EXPECT_EQ(ledger_.clients(), 3U);
@@ -59,13 +59,13 @@ TEST_F(LedgerRule6, TheFirstOfASessionStartsOnTheImplicitSlotWithoutAnyToken) {
   gone(2);
   start(7);
   EXPECT_TRUE(may_start(0));
-  EXPECT_TRUE(ledger_.implicit_slot_free());
+  EXPECT_TRUE(implicit_slot_free());
   EXPECT_THAT(start_on_implicit_slot(), ElementsAre("begin 7"));
   EXPECT_EQ(ledger_.state_of(7), Ledger::State::kStarting);
-  EXPECT_FALSE(ledger_.implicit_slot_free());
+  EXPECT_FALSE(implicit_slot_free());
   EXPECT_EQ(ledger_.holding(), 1U) << "its slot counts from here on";
   EXPECT_EQ(ledger_.tokens_held(), 0U);
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
 }
 
 TEST_F(LedgerRule6, ATokenThatIsReadBeginsTheNextStart) {
@@ -88,10 +88,10 @@ TEST_F(LedgerRule6, NotWhileSomebodyWaits) {
   want(1);
   want(2);
   start(7);
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
   EXPECT_FALSE(may_start(9));
   EXPECT_THAT(token_read('a'), ElementsAre("grant 2")) << "who waits is first";
-  EXPECT_TRUE(ledger_.wants_to_start());
+  EXPECT_TRUE(wants_to_start());
   EXPECT_TRUE(may_start(1));
 }
 
@@ -111,7 +111,7 @@ TEST_F(LedgerRule6, NotOnAnImplicitSlotThatIsInUseOrLost) {
   EXPECT_THAT(start_on_implicit_slot(), IsEmpty());
   done(1);
   implicit_slot_lost();
-  EXPECT_FALSE(ledger_.implicit_slot_free());
+  EXPECT_FALSE(implicit_slot_free());
   EXPECT_THAT(start_on_implicit_slot(), IsEmpty());
   EXPECT_FALSE(may_start(2)) << "two are idle";
   EXPECT_TRUE(may_start(3));
@@ -180,7 +180,7 @@ TEST_F(LedgerStarts, JoiningAsOneThatHasNotBegunEndsTheStart) {
   EXPECT_THAT(join_as(5, 7), IsEmpty());
   EXPECT_EQ(ledger_.state_of(5), Ledger::State::kIdle);
   EXPECT_EQ(ledger_.state_of(7), Ledger::State::kUnknown);
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
   EXPECT_THAT(start_on_implicit_slot(), IsEmpty());
 }
 
@@ -198,7 +198,7 @@ TEST_F(LedgerStarts, StartingWhoIsThereAlready) {
   EXPECT_THAT(start(7), ElementsAre("refuse 7"));
   EXPECT_THAT(start_on_implicit_slot(), ElementsAre("begin 7"));
   EXPECT_THAT(start(7), ElementsAre("refuse 7"));
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
 }
 
 TEST_F(LedgerStarts, WhatAClientToBeStartedMayNotDo) {
@@ -216,13 +216,13 @@ TEST_F(LedgerStarts, CancelBeforeItBegins) {
   start(8);
   EXPECT_THAT(gone(7), IsEmpty());
   EXPECT_THAT(start_on_implicit_slot(), ElementsAre("begin 8"));
-  EXPECT_FALSE(ledger_.wants_to_start());
+  EXPECT_FALSE(wants_to_start());
 }
 
 TEST_F(LedgerStarts, CancelOnTheImplicitSlot) {
   begin_on_implicit_slot();
   EXPECT_THAT(gone(7), IsEmpty());
-  EXPECT_TRUE(ledger_.implicit_slot_free());
+  EXPECT_TRUE(implicit_slot_free());
   EXPECT_THAT(want(1), ElementsAre("grant 1"));
 }
 
@@ -273,7 +273,7 @@ TEST_F(LedgerStarts, TheImplicitSlotIsLostUnderOneThatIsCancelledThen) {
   implicit_slot_lost();
   EXPECT_THAT(gone(7), IsEmpty());
   EXPECT_FALSE(wants_token());
-  EXPECT_FALSE(ledger_.implicit_slot_free());
+  EXPECT_FALSE(implicit_slot_free());
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ TEST_F(LedgerTest, TimeMayBeginAnywhere) {
     ledger.join(2);
     ledger.want(1, begin);
     ledger.want(2, begin);
-    EXPECT_TRUE(ledger.wants_token(begin));
+    EXPECT_EQ(ledger.need(begin).of, Ledger::Need::Of::kAnyToken);
   }
 }
 

@@ -66,6 +66,41 @@ TEST(Makeflags, JobsWhetherThereIsAJobserverOrNot) {
   EXPECT_EQ(parse_jobs(" -- -j8"), std::nullopt) << "a variable's definition";
 }
 
+TEST(Makeflags, JobsAsMakeReadsThem) {
+  EXPECT_EQ(parse_jobs("kj8"), 8U);
+  EXPECT_EQ(parse_jobs("-kj8"), 8U);
+  EXPECT_EQ(parse_jobs("-j 8"), 8U);
+  EXPECT_EQ(parse_jobs("--jobs 8"), 8U);
+  EXPECT_EQ(parse_jobs("-kj 8"), 8U);
+  EXPECT_EQ(parse_jobs("-j all"), 0U);
+  EXPECT_EQ(parse_jobs("-j 8x"), 0U);
+  EXPECT_EQ(parse_jobs("-j -k"), 0U);
+  EXPECT_EQ(parse_jobs("-Cj8"), std::nullopt) << "a folder";
+  EXPECT_EQ(parse_jobs("-kfj8"), std::nullopt) << "a makefile";
+  EXPECT_EQ(parse_jobs("-I -j8"), std::nullopt) << "a folder called -j8";
+  EXPECT_EQ(parse_jobs("--directory -j8"), std::nullopt);
+  EXPECT_EQ(parse_jobs("--directory=x -j8"), 8U);
+  EXPECT_EQ(parse_jobs("-l 4 -j8"), 8U);
+  EXPECT_EQ(parse_jobs("-Oline -j8"), 8U);
+  EXPECT_EQ(parse_jobs("J=-j8 -k"), std::nullopt) << "a variable's definition";
+}
+
+std::optional<unsigned> of_words(const std::vector<std::string>& words) {
+  return jobs_of_command_line(words);
+}
+
+TEST(Makeflags, JobsOfACommandLine) {
+  EXPECT_EQ(of_words({}), std::nullopt);
+  EXPECT_EQ(of_words({"-kj8", "all"}), 8U);
+  EXPECT_EQ(of_words({"--jobs", "8"}), 8U);
+  EXPECT_EQ(of_words({"all", "-j", "1"}), 1U);
+  EXPECT_EQ(of_words({"j8"}), std::nullopt) << "a target";
+  EXPECT_EQ(of_words({"-j"}), 0U);
+  EXPECT_EQ(of_words({"-j", ""}), 0U);
+  EXPECT_EQ(of_words({"-f", "my makefile", "-j3"}), 3U);
+  EXPECT_EQ(of_words({"--", "-j3"}), std::nullopt);
+}
+
 TEST(Makeflags, NumberOfSlotsInEachForm) {
   EXPECT_EQ(parsed("-j12 --jobserver-auth=3,4").job_slots, 12U);
   EXPECT_EQ(parsed("--jobs=12 --jobserver-auth=3,4").job_slots, 12U);
@@ -180,8 +215,30 @@ TEST(MakeflagsFromEnvironment, ElseMflags) {
   EXPECT_EQ(must(of_environment({{"MFLAGS", "-j2 --jobserver-auth=5,6"},
                                  {"CARGO_MAKEFLAGS", "--jobserver-auth=7,8"}})),
             pipe(5, 6, 2));
-  EXPECT_EQ(must(of_environment({{"MAKEFLAGS", "k"}, {"MFLAGS", "-j2 --jobserver-auth=5,6"}})),
-            pipe(5, 6, 2));
+}
+
+TEST(MakeflagsFromEnvironment, MflagsCountsOnlyWhereMakeflagsIsNotSet) {
+  for (const char* makeflags : {"", "k", " -j1", "w -- A=--jobserver-auth=3,4"}) {
+    const std::map<std::string, std::string> environment{{"MAKEFLAGS", makeflags},
+                                                         {"MFLAGS", "-j2 --jobserver-auth=5,6"}};
+    EXPECT_EQ(must_fail(of_environment(environment)).reason, Reason::kNone) << makeflags;
+  }
+}
+
+TEST(MakeflagsFromEnvironment, TheVariableThatWasReadIsNamedAndWhatToUnset) {
+  const auto why = must_fail(of_environment({{"MFLAGS", "--jobserver-auth=what?"}}));
+  EXPECT_EQ(
+      why.message(),
+      "the jobserver \"what?\" is neither fifo:PATH nor R,W (from MFLAGS); cure: let make set "
+      "MFLAGS, or unset MFLAGS");
+  // Where only the first one is unset, the next one counts.
+  const auto all = must_fail(of_environment({{"MAKEFLAGS", "--jobserver-auth=fifo:"},
+                                             {"MFLAGS", "--jobserver-auth=fifo:"},
+                                             {"CARGO_MAKEFLAGS", "--jobserver-auth=5,6"}}));
+  EXPECT_EQ(
+      all.message(),
+      "--jobserver-auth names no fifo (from MAKEFLAGS); cure: let make set MAKEFLAGS, or unset "
+      "MAKEFLAGS MFLAGS CARGO_MAKEFLAGS");
 }
 
 TEST(MakeflagsFromEnvironment, ElseCargoMakeflags) {

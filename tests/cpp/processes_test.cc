@@ -64,6 +64,40 @@ TEST(NearestMake, TheInnerOneOfTwo) {
   EXPECT_EQ(status, 1);
 }
 
+TEST(Ancestors, TheNearestFirstWithTheirNames) {
+  const auto status = below_a_process_named("outer) S 1 (x", [] {
+    const pid_t outer = getppid();
+    return below_a_process_named("inner\nline",
+                                 [outer] {
+                                   const auto above = ancestors();
+                                   return above.size() >= 3 && above[0].name == "inner\nline" &&
+                                                  above[0].pid == getppid() &&
+                                                  above[1].name == "test" &&
+                                                  above[2].name == "outer) S 1 (x" &&
+                                                  above[2].pid == outer && above[1].parent == outer
+                                              ? 1
+                                              : 0;
+                                 })
+        .value_or(3);
+  });
+  EXPECT_EQ(status, 1);
+}
+
+TEST(CommandLine, EachWordEmptyOnesToo) {
+  Child child(
+      [] { return test::exec({"/bin/sh", "-c", "kill -STOP $$", "", "a b", "-j\n8"}, {}); });
+  const std::vector<std::string> words{"/bin/sh", "-c", "kill -STOP $$", "", "a b", "-j\n8"};
+  EXPECT_TRUE(test::eventually([&] { return command_line(child.pid()) == words; }));
+}
+
+TEST(AProcessThatHasEnded, IsUnknown) {
+  Child child([] { return 0; });
+  ASSERT_EQ(child.wait_exit(), 0);
+  EXPECT_FALSE(read_process(child.pid()));
+  EXPECT_FALSE(command_line(child.pid()));
+  EXPECT_FALSE(program_path(child.pid()));
+}
+
 TEST(AncestorsPipe, WithheldDescriptorsAreOpenedInMake) {
   const FdPair pipe = test::make_pipe();
   ASSERT_EQ(write(pipe.second.get(), "ab", 2), 2);
@@ -104,7 +138,9 @@ TEST(AncestorsPipe, ClosedInMakeToo) {
 /// What a recipe of a real make -j3 says about its jobserver.
 std::string real_make(const std::string& recipe) {
   const TempDir folder;
-  test::write_file(folder / "Makefile", "all:\n\t" + recipe + " > out 2>&1\n");
+  const std::string plus = recipe.starts_with('+') ? "+" : "";
+  test::write_file(folder / "Makefile",
+                   "all:\n\t" + plus + "(" + recipe.substr(plus.size()) + ") > out 2>&1\n");
   Child make([&folder] {
     return test::exec({JOBSLOTS_MAKE, "-s", "-j3", "-C", folder.path()},
                       {{"PATH", "/usr/bin:/bin"}});
@@ -127,8 +163,35 @@ TEST(RealMake, RecipeThatStartsShellsInBetween) {
 }
 
 TEST(RealMake, RecipeThatSwitchesTheJobserverOff) {
+  EXPECT_EQ(real_make("env MAKEFLAGS= " JOBSLOTS_RECIPE),
+            "no jobserver in MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS; cure: start it from a recipe of "
+            "make -jN\n");
+}
+
+TEST(RealMake, RecipeWhoseVariablesAreGone) {
   EXPECT_THAT(real_make("env -u MAKEFLAGS -u MFLAGS " JOBSLOTS_RECIPE),
-              testing::HasSubstr("no jobserver in MAKEFLAGS"));
+              testing::MatchesRegex("make is above this .process [0-9]+. with -j3, but MAKEFLAGS "
+                                    "is not set: something in between removes it; cure: let "
+                                    "MAKEFLAGS through: .*\n"));
+}
+
+/// make before 4.4 closes 3 and 4 for this recipe, and MAKEFLAGS names them all the same.
+TEST(RealMake, AForeignFifoAtTheNumbersOfMakesPipe) {
+  for (const std::string plus : {"", "+"}) {
+    EXPECT_EQ(real_make(plus + "mkfifo f; exec 3<>f 4>&3; printf abc >&3; " JOBSLOTS_RECIPE
+                               "; head -c3 <&3"),
+              "took 1, left 1, returned 1, now 2\nabc");
+  }
+}
+
+TEST(RealMake, AProgramInBetweenServesAJobserverOfItsOwn) {
+  for (const std::string pair : {"3,4", "5,6"}) {
+    const std::string fds = pair == "3,4" ? "3<>f 4>&3" : "5<>f 6>&5";
+    EXPECT_EQ(real_make("mkfifo f; exec " + fds + "; printf abcde >&" + pair.substr(0, 1) +
+                        "; MAKEFLAGS='-j6 --jobserver-auth=" + pair + "' " JOBSLOTS_RECIPE),
+              "took 1, left 4, returned 1, now 5\n")
+        << pair;
+  }
 }
 
 }  // namespace

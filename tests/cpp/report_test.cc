@@ -126,6 +126,19 @@ TEST(Printable, EscapesControlCharacters) {
   EXPECT_EQ(printable("a\x9b\x33\x31m"), "a\\x9b\x33\x31m") << "as it does in Latin-1";
 }
 
+TEST(Shortened, KeepsBeginAndEndAndWholeCharacters) {
+  EXPECT_EQ(shortened("0123456789", 10), "0123456789");
+  EXPECT_EQ(shortened("0123456789a", 10), "01234...9a");
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "\xe2\x82\xac";
+  for (std::size_t limit = 10; limit < text.size(); ++limit) {
+    const std::string cut = shortened(text, limit);
+    EXPECT_LE(cut.size(), limit);
+    EXPECT_EQ((cut.size() - 3) % 3, 0U) << "only whole ones";
+    EXPECT_THAT(cut, testing::HasSubstr("..."));
+  }
+}
+
 TEST(JsonReport, Usable) {
   const std::string text = json_report(usable_fifo());
   EXPECT_THAT(text, testing::StartsWith("{\"usable\":true,"));

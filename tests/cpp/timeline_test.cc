@@ -142,6 +142,58 @@ TEST(TraceReader, LeavesOutEventsThatCannotBe) {
   }
 }
 
+TEST(TraceReader, PassesOverAnEventThatIsNoJson) {
+  for (const char* event : {
+           R"({"ph":"X","pid":1,"tid":1,"ts":0,"dur":1,"name":"lone \ud800 surrogate"})",
+           R"({"ph":"X","pid":1,"tid":1,"ts":1e400,"dur":1})",
+           R"({"ph":"X","pid":1,"tid":1,"ts":NaN,"dur":1})",
+           R"({"ph":"X","pid":1,"tid":1,"ts":0,"dur":1,})",
+           R"({'ph':'X'})",
+           "{\"ph\":\"X\",\"name\":\"a\tb\"}",
+           "{\"ph\":\"X\",\"name\":\"line\nend\"}",
+           R"({"ph":"X","args":{"never":"closed"})",
+           R"({"ph":"X","pid":1,"tid":1,"ts":0,"na)",
+           R"({"name":"}]","ts":1e400})",
+           "garbage",
+       }) {
+    for (const bool object : {false, true}) {
+      const std::string events =
+          trace_of({kSession, span(1, 0, 1), std::string(event), span(1, 2, 1), span(2, 2, 2)});
+      TraceReader reader;
+      const Reading reading = reader.read(
+          object ? joined({R"({"otherData":{"a":"}"},"traceEvents":)", events, R"(,"b":[1]})"})
+                 : events);
+      EXPECT_TRUE(reading.complete) << event;
+      EXPECT_GE(reading.unreadable, 1U) << event;
+      EXPECT_EQ(reading.spans, 3U) << event;
+      const auto run = reader.finish();
+      EXPECT_EQ(run.duration, 4) << event;
+      EXPECT_EQ(run.job_slots, 4U) << event;
+    }
+  }
+}
+
+TEST(TraceReader, PassesOverAnEventAndStillSeesTheCut) {
+  const std::string whole = trace_of({span(1, 0, 1), R"({"ts":1e400})", span(1, 2, 1)});
+  for (std::size_t size = whole.size() - 30; size < whole.size() - 1; ++size) {
+    TraceReader reader;
+    const Reading reading = reader.read(whole.substr(0, size));
+    EXPECT_FALSE(reading.complete);
+    EXPECT_EQ(reading.unreadable, 1U);
+    EXPECT_GE(reading.spans, 1U);
+    EXPECT_EQ(reading.byte, whole.rfind('{') + 1) << "where the last event begins";
+  }
+}
+
+TEST(TraceReader, GivesUpOnWhatHasNothingButOpenBraces) {
+  std::string text = "[";
+  for (int i = 0; i < 200'000; ++i) text += "{\"ph\":\n";
+  TraceReader reader;
+  const Reading reading = reader.read(text);
+  EXPECT_FALSE(reading.complete);
+  EXPECT_EQ(reading.spans, 0U);
+}
+
 TEST(TraceReader, PutsFilesOnOneClockAndKeepsTheirSessionsApart) {
   TraceReader reader;
   reader.read(trace_of({span(1, 500, 10)}));
@@ -297,6 +349,15 @@ TEST_F(TimelineCommand, SaysThatATraceIsCutOff) {
   const std::string trace = file("a.json", joined({"[", span(1, 0, 9), ",{\"ph\":"}));
   EXPECT_EQ(timeline(trace + " -o " + path("out.html")), 0);
   EXPECT_THAT(said_, HasSubstr("a.json\" is cut off or damaged at byte"));
+}
+
+TEST_F(TimelineCommand, SaysThatEventsAreNoJson) {
+  const std::string trace =
+      file("a.json", trace_of({span(1, 0, 9), R"({"ts":1e400})", span(1, 10, 9)}));
+  EXPECT_EQ(timeline(trace + " -o " + path("out.html")), 0);
+  EXPECT_THAT(said_,
+              HasSubstr("a.json\" has 1 events that are no JSON; the picture is without them"));
+  EXPECT_THAT(said_, Not(HasSubstr("cut off")));
 }
 
 TEST_F(TimelineCommand, ATraceGivenTwiceCountsOnce) {

@@ -31,5 +31,23 @@ TEST(Unavailable, TheMessageIsOneLineWithWhatWasFoundAndTheCure) {
   }
 }
 
+TEST(Unavailable, AMessageOfWhateverLengthFitsOnePacketOfTheBroker) {
+  for (const std::string& garbage :
+       {std::string(100'000, 'x'), std::string(100'000, '\x01'), std::string(100'000, '\xff')}) {
+    const Unavailable why{Reason::kNotUnderstood,
+                          "the jobserver \"" + garbage + "\" is odd",
+                          "",
+                          {"MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"}};
+    EXPECT_LT(why.message().size(), 1500U);
+    EXPECT_THAT(why.message(), testing::StartsWith("the jobserver \""));
+    EXPECT_THAT(why.message(), testing::HasSubstr("\" is odd (from MAKEFLAGS); cure: let make "));
+  }
+}
+
+TEST(Unavailable, ARemedyOfItsOwnIsTheCure) {
+  const Unavailable why{Reason::kSystem, "no more descriptors", "close some", {}};
+  EXPECT_EQ(why.message(), "no more descriptors; cure: close some");
+}
+
 }  // namespace
 }  // namespace jobslots

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from jobserver import Jobserver
-from pytest_xdist_gnumake.broker import Broker, Sums, WorkerSums
+from pytest_xdist_gnumake.broker import BrokerProcess, Sums
+from pytest_xdist_gnumake.packets import PacketSocket
+from pytest_xdist_gnumake.protocol import Begin, Summed, Synced, Untraced, WorkerSums, encode
 from pytest_xdist_gnumake.report import closing_lines
 
 PREFIX = "pytest-xdist-gnumake: "
@@ -92,7 +94,8 @@ def test_no_line_without_workers(suite: pytest.Pytester, jobserver: Jobserver) -
 
 
 def test_the_number_of_slots_may_not_be_known() -> None:
-    sums = Sums(2, 10.0, (WorkerSums("gw0", 12.0, 3.0),))
+    second = 10**9
+    sums = Sums(Summed(2, 10 * second), (WorkerSums("gw0", 12 * second, 3 * second),))
     assert list(closing_lines(sums, 0, False)) == [
         f"{PREFIX}at most 2 and on average 1.20 job slots in use;"
         " 1 worker started, which waited 3.0 s in total"
@@ -240,9 +243,9 @@ def test_no_trace_but_all_tests(
 def test_the_trace_ends_while_workers_are_asked_for() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs, subprocess.Popen("true") as process:
-        broker = Broker(process, ours, 3, "")
-        for message in (b"begin gw0", b"untraced No space left on device", b"synced"):
-            theirs.send(message)
+        broker = BrokerProcess(process, PacketSocket(ours), 3, "")
+        for message in (Begin("gw0"), Untraced("No space left on device"), Synced()):
+            theirs.send(encode(message))
         assert broker.start_workers(["gw0", "gw1"]) == ["gw0"]
         assert broker.untraced == "No space left on device"
 

@@ -126,3 +126,26 @@ def test_slot_is_held_in_the_outermost_place(
     pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
     result = pytester.runpytest_subprocess("-n2")
     result.assert_outcomes(passed=2)
+
+
+def test_a_broker_that_cannot_be_started_for_any_reason(
+    pytester: pytest.Pytester, jobserver: Jobserver
+) -> None:
+    """Here by what a conftest file has done to a module that starting a process needs."""
+    pytester.makeconftest(
+        """
+        import subprocess
+
+        execute = subprocess.Popen._execute_child
+        def guard(self, args, *others):
+            if args[-1] == "broker":
+                raise RuntimeError("no processes in tests")
+            return execute(self, args, *others)
+        subprocess.Popen._execute_child = guard
+        """
+    )
+    pytester.makepyfile("def test_one(): pass")
+    result = pytester.runpytest_subprocess("-n2")
+    result.assert_outcomes(passed=1)
+    assert DUMMY_LINE in result.outlines
+    result.stdout.fnmatch_lines("*the job slot broker cannot be started: RuntimeError('no proc*")

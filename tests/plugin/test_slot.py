@@ -12,42 +12,42 @@ from pathlib import Path
 
 import pytest
 from jobserver import Jobserver
-from pytest_xdist_gnumake.broker import Broker, Unavailable
-from pytest_xdist_gnumake.slot import JobSlot
+from pytest_xdist_gnumake.broker import BrokerProcess, NoBroker
+from pytest_xdist_gnumake.connection import Connection, JobSlot
 
 
 @pytest.fixture
-def broker(jobserver: Jobserver) -> Iterator[Broker]:
-    broker = Broker.start()
-    assert isinstance(broker, Broker)
+def broker(jobserver: Jobserver) -> Iterator[BrokerProcess]:
+    broker = BrokerProcess.start()
+    assert isinstance(broker, BrokerProcess)
     yield broker
     broker.close()
     assert not Path(broker.address).parent.exists()
 
 
 @pytest.fixture
-def slot(broker: Broker) -> Iterator[JobSlot]:
-    slot = JobSlot(broker.address, "gw0")
+def slot(broker: BrokerProcess) -> Iterator[JobSlot]:
+    slot = JobSlot(Connection(broker.address, "gw0"))
     yield slot
     slot.close()
 
 
 def _descriptor(slot: JobSlot) -> int:
-    assert slot._connection is not None
-    return slot._connection.fileno()
+    assert slot._connection._socket is not None
+    return slot._connection._socket.fileno()
 
 
 def _child_waits_for_a_slot(address: str) -> int:
     """Fork a process that acquires and releases a slot; its exit status is 0 if it got one."""
     pid = os.fork()
     if pid == 0:
-        slot = JobSlot(address, "gw1")
+        slot = JobSlot(Connection(address, "gw1"))
         slot.acquire()
         os._exit(0 if slot._held else 1)
     return pid
 
 
-def test_broker_knows_the_number_of_slots(broker: Broker) -> None:
+def test_broker_knows_the_number_of_slots(broker: BrokerProcess) -> None:
     assert broker.job_slots == 3
 
 
@@ -67,7 +67,7 @@ def test_acquire_and_release_can_be_repeated(slot: JobSlot) -> None:
         slot.release()
 
 
-def test_connection_closed_while_holding(slot: JobSlot, broker: Broker) -> None:
+def test_connection_closed_while_holding(slot: JobSlot, broker: BrokerProcess) -> None:
     """The worker keeps its slot while it works, gives it up when done, and can have another."""
     slot.acquire()
     os.close(_descriptor(slot))
@@ -117,19 +117,19 @@ def test_forked_child_leaves_the_slot_alone(slot: JobSlot) -> None:
 def test_interrupt_while_waiting(jobserver: Jobserver, monkeypatch: pytest.MonkeyPatch) -> None:
     """KeyboardInterrupt ends the wait, and the next one is a wait of its own."""
     taken = jobserver.drain()
-    broker = Broker.start()
-    assert isinstance(broker, Broker)
+    broker = BrokerProcess.start()
+    assert isinstance(broker, BrokerProcess)
     child_ready, child_stop = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
-        holder = JobSlot(broker.address, "gw1")
+        holder = JobSlot(Connection(broker.address, "gw1"))
         holder.acquire()
         os.write(child_ready[1], b"x")
         os.read(child_stop[0], 1)
         holder.close()
         os._exit(0)
     os.read(child_ready[0], 1)
-    slot = JobSlot(broker.address, "gw0")
+    slot = JobSlot(Connection(broker.address, "gw0"))
     main = threading.get_ident()
     interrupter = threading.Thread(target=_interrupt_once_asleep, args=(main,))
     interrupter.start()
@@ -149,9 +149,9 @@ def test_interrupt_while_waiting(jobserver: Jobserver, monkeypatch: pytest.Monke
 
 def test_broker_killed(jobserver: Jobserver, capfd: pytest.CaptureFixture[str]) -> None:
     """Said once; the worker goes on."""
-    broker = Broker.start()
-    assert isinstance(broker, Broker)
-    slot = JobSlot(broker.address, "gw0")
+    broker = BrokerProcess.start()
+    assert isinstance(broker, BrokerProcess)
+    slot = JobSlot(Connection(broker.address, "gw0"))
     slot.acquire()
     broker._process.kill()
     broker._process.wait()
@@ -181,12 +181,12 @@ def test_each_variable_is_read(
 ) -> None:
     monkeypatch.delenv("MAKEFLAGS")
     monkeypatch.setenv(variable, jobserver.makeflags)
-    broker = Broker.start()
-    assert isinstance(broker, Broker)
+    broker = BrokerProcess.start()
+    assert isinstance(broker, BrokerProcess)
     broker.close()
 
 
 @pytest.mark.parametrize("value", ["", " -j", "k", "-- X=--jobserver-auth=fifo:/missing"])
 def test_no_jobserver_has_no_reason(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MAKEFLAGS", value)
-    assert Broker.start() == Unavailable("")
+    assert BrokerProcess.start() == NoBroker("")

@@ -176,7 +176,8 @@ def test_a_pipe_that_make_does_not_pass_on(
     assert found.status == 1
     assert found.reason_line == found.json["message"]
     assert found.json["reason"] == reason
-    assert found.json["detail"] == f"{detail}, and no ancestor process is a make"
+    ancestors = "and no ancestor process is a make (from MAKEFLAGS)"
+    assert found.json["detail"] == f"{detail}, {ancestors}"
     assert found.json["cure"].startswith("put + before the recipe line, or use GNU make >= 4.4")
 
 
@@ -187,11 +188,11 @@ def test_another_users_jobserver(scenario: Scenario) -> None:
     os.mkfifo(fifo)
     both = (
         "import os, subprocess\n"
-        "from pytest_xdist_gnumake.broker import Broker\n"
+        "from pytest_xdist_gnumake.broker import BrokerProcess\n"
         "from pytest_xdist_gnumake.executable import EXECUTABLE\n"
         "os.setgid(65534)\n"
         "os.setuid(65534)\n"
-        "print(Broker.start().reason, flush=True)\n"
+        "print(BrokerProcess.start().reason, flush=True)\n"
         "print(subprocess.call([EXECUTABLE, 'doctor', '--json']))\n"
     )
     outcome = scenario.run(

@@ -44,7 +44,7 @@ DIES = {
     "while it starts up": "die()\n",
     "while it collects": "def pytest_collection_modifyitems(): die()\n",
     "between grant and start": """
-from pytest_xdist_gnumake.slot import JobSlot
+from pytest_xdist_gnumake.connection import JobSlot
 acquire = JobSlot.acquire
 def acquire_and_die(slot, work):
     acquire(slot, work)

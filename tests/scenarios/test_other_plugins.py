@@ -142,3 +142,39 @@ def test_django_has_a_database_for_each_worker(suite: Scenario) -> None:
     suite.environment["PYTHONPATH"] += f":{suite.folder}/suite"
     _, outcome = _both(suite, "-n3 --ds=settings", jobs=3)
     assert "20 passed" in outcome.output
+
+
+@pytest.mark.parametrize("module", ["socket", "os", "time"])
+def test_gevent(suite: Scenario, module: str) -> None:
+    """Its sockets in the place of Python's. (Its threads do not go together with xdist.)"""
+    suite.write("suite/conftest.py", f"from gevent import monkey\nmonkey.patch_{module}()\n")
+    suite.write(
+        "suite/test_it.py",
+        "import time, pytest\n"
+        "@pytest.mark.parametrize('n', range(40))\n"
+        "def test_it(n): time.sleep(0.03)\n",
+    )
+    _, outcome = _both(suite, "-n2 -v -p no:rerunfailures")
+    assert "40 passed" in outcome.output
+    assert "2 workers started" in outcome.output
+
+
+def test_fake_file_system_and_clock(suite: Scenario) -> None:
+    """For the whole session, and so between the tests too."""
+    suite.write(
+        "suite/conftest.py",
+        "import freezegun, pytest\n"
+        "@pytest.fixture(scope='session', autouse=True)\n"
+        "def fakes(fs_session):\n"
+        "    with freezegun.freeze_time('2020-01-01'):\n"
+        "        yield\n",
+    )
+    suite.write(
+        "suite/test_it.py",
+        "import os, pytest\n"
+        "@pytest.mark.parametrize('n', range(40))\n"
+        "def test_it(n): assert not os.path.exists('/proc')\n",
+    )
+    _, outcome = _both(suite, "-n2 -v -p no:timeout")
+    assert "40 passed" in outcome.output
+    assert "without job slots" not in outcome.output

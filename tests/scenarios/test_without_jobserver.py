@@ -131,6 +131,33 @@ def test_broken_jobserver(suite: Scenario, broken: object) -> None:
     assert re.fullmatch(f"pytest-xdist-gnumake: .*{what}.*; cure: .*{cure}.*", reason), reason
 
 
+def test_garbage_of_any_length_gets_a_reason(suite: Scenario) -> None:
+    """Cut, so that it fits a message, and a screen."""
+    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=" + "x" * 100_000)
+    lines = _lines(outcome)
+    reason = lines[lines.index(DUMMY_LINE) + 1]
+    assert re.fullmatch(
+        r'pytest-xdist-gnumake: the jobserver "x+\.\.\.x+" is neither fifo:PATH nor R,W '
+        r"\(from MAKEFLAGS\); cure: .*",
+        reason,
+    )
+    assert len(reason) < 1500
+
+
+def test_the_cure_that_unsets_variables_works(suite: Scenario) -> None:
+    """It names all that would be read one after the other."""
+    broken = "--jobserver-auth=fifo:/missing"
+    variables = {"MAKEFLAGS": broken, "MFLAGS": broken, "CARGO_MAKEFLAGS": broken}
+    outcome = suite.pytest("-n2", "-q", "suite", **variables)
+    assert '"/missing" does not exist (from MAKEFLAGS); cure: ' in outcome.output
+    unset = re.search(r"or unset ((?:[A-Z_]+ ?)+)$", outcome.output, re.MULTILINE)
+    assert unset is not None
+    for name in unset[1].split():
+        del variables[name]
+    cured = suite.pytest("-n2", "-q", "suite", **variables)
+    assert "pytest-xdist-gnumake: " not in cured.output
+
+
 def test_broker_that_cannot_be_started(suite: Scenario) -> None:
     """The same package with a broker that is missing, not executable, or of another machine."""
     import pytest_xdist_gnumake

@@ -1,5 +1,3 @@
-#include "system/peer.h"
-
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -7,6 +5,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <utility>
+
+#include "system/peer.h"
 
 namespace jobslots {
 namespace {
@@ -21,15 +21,19 @@ constexpr const char* kNoPidfd = "JOBSLOTS_NO_PIDFD";
 
 }  // namespace
 
+UniqueFd open_pidfd(pid_t pid) {
+  // A process of another pid namespace has no number here: 0.
+  if (pid <= 0 || std::getenv(kNoPidfd) != nullptr) return UniqueFd();
+  return UniqueFd(static_cast<int>(syscall(kPidfdOpen, pid, 0)));
+}
+
 Peer::Peer(UniqueFd socket) : socket_(std::move(socket)) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
   pid_ = credentials.pid;
   uid_ = credentials.uid;
-  // A process of another pid namespace has no number here: 0.
-  if (pid_ <= 0 || std::getenv(kNoPidfd) != nullptr) return;
-  life_ = UniqueFd(static_cast<int>(syscall(kPidfdOpen, pid_, 0)));
+  life_ = open_pidfd(pid_);
 }
 
 bool Peer::same_user() const { return uid_ == geteuid(); }

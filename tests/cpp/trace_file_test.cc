@@ -1,4 +1,4 @@
-#include "session/trace.h"
+#include "broker/trace_file.h"
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>
@@ -7,6 +7,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "session/trace_text.h"
 #include "support.h"
 
 namespace jobslots {
@@ -19,24 +20,35 @@ using test::TempDir;
 using test::write_file;
 using testing::HasSubstr;
 
-class TraceFile : public testing::Test {
+/// A trace's text and its file, as the broker has them.
+class Trace : public TraceText {
+ public:
+  explicit Trace(const std::string& path)
+      : TraceText(7), file_(std::get<TraceFile>(TraceFile::open(path))) {}
+  std::string flush() { return file_.append(take()); }
+
+ private:
+  TraceFile file_;
+};
+
+class TraceFileTest : public testing::Test {
  protected:
-  Trace open() { return std::get<Trace>(Trace::open(path_, 7)); }
-  std::string refusal() { return std::get<std::string>(Trace::open(path_, 7)); }
+  Trace open() { return Trace(path_); }
+  std::string refusal() { return std::get<std::string>(TraceFile::open(path_)); }
   json events() const { return json::parse(read_file(path_)); }
 
   TempDir folder_;
   std::string path_ = folder_ / "trace.json";
 };
 
-TEST_F(TraceFile, IsWholeAfterEachFlush) {
+TEST_F(TraceFileTest, IsWholeAfterEachFlush) {
   Trace trace = open();
   EXPECT_EQ(events(), json::array());
   trace.name_process("pytest unit", 4);
   EXPECT_EQ(trace.flush(), "");
   EXPECT_EQ(events().size(), 1U);
   trace.name_worker(1, "gw0");
-  trace.counter("job slots held", "held", 2, 5us);
+  trace.counter(trace::kHeld, 2, 5us);
   EXPECT_EQ(events().size(), 1U);
   EXPECT_EQ(trace.flush(), "");
   EXPECT_EQ(trace.flush(), "");
@@ -48,7 +60,7 @@ TEST_F(TraceFile, IsWholeAfterEachFlush) {
   EXPECT_EQ(events(), expected);
 }
 
-TEST_F(TraceFile, TellsMicrosecondsToTheNanosecond) {
+TEST_F(TraceFileTest, TellsMicrosecondsToTheNanosecond) {
   Trace trace = open();
   trace.span(3, "test", "a.py::test", 1234567891ns, 1234570001ns, "failed");
   trace.span(3, "waiting", "waiting", 0ns, 1ns, "");
@@ -59,7 +71,7 @@ TEST_F(TraceFile, TellsMicrosecondsToTheNanosecond) {
   EXPECT_FALSE(events()[1].contains("args"));
 }
 
-TEST_F(TraceFile, TakesAnyName) {
+TEST_F(TraceFileTest, TakesAnyName) {
   const std::string every_byte = [] {
     std::string text;
     for (int byte = 0; byte < 256; ++byte) text.push_back(static_cast<char>(byte));
@@ -73,7 +85,7 @@ TEST_F(TraceFile, TakesAnyName) {
   EXPECT_EQ(events().size(), 2U);
 }
 
-TEST_F(TraceFile, ReplacesAnEarlierTrace) {
+TEST_F(TraceFileTest, ReplacesAnEarlierTrace) {
   {
     Trace earlier = open();
     earlier.name_process("pytest", 2);
@@ -87,7 +99,7 @@ TEST_F(TraceFile, ReplacesAnEarlierTrace) {
   }
 }
 
-TEST_F(TraceFile, LeavesAnyOtherFileAlone) {
+TEST_F(TraceFileTest, LeavesAnyOtherFileAlone) {
   for (const std::string text :
        {"def test_it(): pass\n", "[pytest]\naddopts = -n2\n", "[\n", "x"}) {
     write_file(path_, text);
@@ -96,7 +108,7 @@ TEST_F(TraceFile, LeavesAnyOtherFileAlone) {
   }
 }
 
-TEST_F(TraceFile, HasOneWriter) {
+TEST_F(TraceFileTest, HasOneWriter) {
   Trace first = open();
   first.name_worker(1, "gw0");
   EXPECT_EQ(first.flush(), "");
@@ -104,18 +116,18 @@ TEST_F(TraceFile, HasOneWriter) {
   EXPECT_EQ(events().size(), 1U);
 }
 
-TEST_F(TraceFile, MustBeAFile) {
-  EXPECT_THAT(std::get<std::string>(Trace::open(folder_ / "missing/trace.json", 7)),
+TEST_F(TraceFileTest, MustBeAFile) {
+  EXPECT_THAT(std::get<std::string>(TraceFile::open(folder_ / "missing/trace.json")),
               HasSubstr("No such file"));
-  EXPECT_THAT(std::get<std::string>(Trace::open(folder_.path(), 7)), HasSubstr("directory"));
-  EXPECT_EQ(std::get<std::string>(Trace::open("/dev/null", 7)), "it is not a file");
+  EXPECT_THAT(std::get<std::string>(TraceFile::open(folder_.path())), HasSubstr("directory"));
+  EXPECT_EQ(std::get<std::string>(TraceFile::open("/dev/null")), "it is not a file");
   // Nobody reads the fifo: opening it must not wait.
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   EXPECT_EQ(refusal(), "it is not a file");
 }
 
 /// As a full disk does, a limit lets only the first part of a write through.
-TEST_F(TraceFile, IsStillWholeWhereTheDiskIsFull) {
+TEST_F(TraceFileTest, IsStillWholeWhereTheDiskIsFull) {
   Trace trace = open();
   trace.name_worker(1, "gw0");
   EXPECT_EQ(trace.flush(), "");

@@ -1,0 +1,155 @@
+"""A worker's connection to the broker, and the job slot that it gets over it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TypeVar
+
+from .packets import PacketSocket
+from .protocol import VERSION, Done, Grant, Hello, ToBroker, ToWorker, Want, Welcome
+from .protocol import decode_for_worker as decode
+
+A = TypeVar("A", bound=ToWorker)
+
+_getpid = os.getpid
+_write = os.write
+
+
+class Connection:
+    """How a worker speaks with the broker.
+
+    Tests do what they like with descriptors: where the socket is not there any more, a new one is
+    opened. A second connection of the same process replaces the first one and gives up what that
+    held. So whatever goes wrong in an exchange, a KeyboardInterrupt included, the cure is to drop
+    the connection.
+    """
+
+    def __init__(self, address: str, worker_id: str) -> None:
+        self.worker_id = worker_id
+        self._address = address
+        self._pid = _getpid()
+        self._socket: PacketSocket | None = None
+        #: Whether the broker writes a trace, and so wants to know what the slot is used for.
+        self.traced = False
+
+    def belongs_here(self) -> bool:
+        """False in a process that a test has forked: it may not speak for the worker."""
+        return _getpid() == self._pid
+
+    def open(self) -> PacketSocket:
+        """Connect, where there is no connection. OSError if that fails."""
+        if self._socket is None:
+            self._socket = self._connect()
+        return self._socket
+
+    def _connect(self) -> PacketSocket:
+        packets = PacketSocket.connect(self._address)
+        try:
+            welcome = _exchange(packets, Hello(VERSION, "worker", self.worker_id), Welcome)
+            if welcome.version != VERSION:
+                raise ConnectionError(f"a broker of version {welcome.version}")
+        except BaseException:
+            packets.close()
+            raise
+        self.traced = welcome.traced
+        return packets
+
+    def ask(self, message: ToBroker, answer: type[A]) -> A:
+        """Send a message and wait for its answer. Any failure leaves no connection."""
+        try:
+            return _exchange(self.open(), message, answer)
+        except BaseException:
+            self.drop()
+            raise
+
+    def tell(self, message: ToBroker) -> None:
+        """Send a message over the connection that there is. Any failure leaves none."""
+        try:
+            if self._socket is None:
+                raise ConnectionError("there is no connection")
+            self._socket.send(message)
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Close the connection, and so give up what was got over it."""
+        packets, self._socket = self._socket, None
+        if packets is not None:
+            packets.close()
+
+
+def _exchange(packets: PacketSocket, message: ToBroker, answer: type[A]) -> A:
+    packets.send(message)
+    received = decode(packets.receive())
+    if not isinstance(received, answer):
+        raise ConnectionError(f"the broker says {received}")
+    return received
+
+
+class JobSlot:
+    """The one job slot that an xdist worker may hold.
+
+    Where the broker has gone, the worker says so once and goes on without job slots.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._held = False
+        self._broker_lost = False
+
+    @property
+    def traced(self) -> bool:
+        """Whether it is of use to say what the slot is wanted for."""
+        return self._connection.traced
+
+    def acquire(self, work: str = "") -> None:
+        """Wait until this worker holds a job slot.
+
+        ``work`` is for the trace: ``starting``, ``finishing``, or ``test`` and a node id.
+        """
+        if self._held or not self._is_in_use():
+            return
+        want = Want(work if self.traced else "")
+        for _ in range(2):  # The second time over a new connection.
+            with contextlib.suppress(Exception):
+                self._connection.ask(want, Grant)
+                self._held = True
+                return
+        self._lose_broker()
+
+    def release(self, outcome: str = "") -> None:
+        """Give the job slot back, if this worker holds one.
+
+        ``outcome`` is for the trace: that of the test.
+        """
+        if not self._held or not self._is_in_use():
+            return
+        self._held = False
+        try:
+            self._connection.tell(Done(outcome))
+        except Exception:
+            try:
+                self._connection.open()  # Gives up what the lost one held.
+            except Exception:
+                self._lose_broker()
+
+    def close(self) -> None:
+        """Give the job slot back and leave the broker."""
+        self.release()
+        if self._is_in_use():
+            self._connection.drop()
+
+    def _is_in_use(self) -> bool:
+        return not self._broker_lost and self._connection.belongs_here()
+
+    def _lose_broker(self) -> None:
+        self._broker_lost = True
+        line = (
+            "pytest-xdist-gnumake: the job slot broker cannot be reached:"
+            f" worker {self._connection.worker_id} goes on without job slots\n"
+        )
+        # By number, as a test may have replaced or closed what is in `sys`; or the number itself.
+        with contextlib.suppress(OSError):
+            _write(2, line.encode(errors="replace"))

@@ -1,0 +1,121 @@
+#include "broker/connections.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace jobslots {
+namespace {
+
+/// How often to try to accept connections while nothing tells that there are descriptors again.
+constexpr std::chrono::seconds kAcceptPause{1};
+
+constexpr unsigned kSourceBits = 3;
+
+}  // namespace
+
+Poller::Tag Connections::tag_of(Source source, ClientId client) {
+  return (client << kSourceBits) | static_cast<unsigned>(source);
+}
+
+Connections::Event Connections::event_of(Poller::Tag tag) {
+  return {static_cast<Source>(tag & ((1U << kSourceBits) - 1)), tag >> kSourceBits};
+}
+
+Connections::Connections(Poller& poller, Rendezvous rendezvous)
+    : poller_(poller), rendezvous_(std::move(rendezvous)) {}
+
+void Connections::watch(Time now) {
+  if (accept_again_ && now >= *accept_again_) accept_again_.reset();
+  poller_.watch(rendezvous_.listening_fd(), {.readable = !accept_again_},
+                tag_of(Source::kListener));
+  const Peer* controller = find(Session::kController);
+  if (controller == nullptr || !controller->connected()) return;
+  poller_.watch(controller->socket_fd(), {.readable = true, .writable = !to_controller_.empty()},
+                tag_of(Source::kSocket, Session::kController));
+}
+
+std::optional<Peer> Connections::accept(Time now) {
+  UniqueFd socket(
+      accept4(rendezvous_.listening_fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket) {
+    const bool short_of_them =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    if (short_of_them) accept_again_ = now + kAcceptPause;
+    return std::nullopt;
+  }
+  Peer peer(std::move(socket));
+  return peer.same_user() ? std::optional(std::move(peer)) : std::nullopt;
+}
+
+void Connections::add(ClientId client, Peer peer) {
+  poller_.watch(peer.socket_fd(), kReadable, tag_of(Source::kSocket, client));
+  if (peer.has_life_fd()) {
+    poller_.watch(peer.life_fd(), kReadable, tag_of(Source::kProcess, client));
+  }
+  peers_.emplace(client, std::move(peer));
+}
+
+Peer::Received Connections::receive(ClientId client) {
+  if (client == Session::kController) send_to_controller();
+  Peer* peer = find(client);
+  if (peer == nullptr || !peer->connected()) return {};
+  return peer->receive(kMessageLimit);
+}
+
+/// The controller reads nothing while it asks for its starts: their answers may be more than its
+/// socket holds.
+bool Connections::send(ClientId client, std::string packet) {
+  Peer* peer = find(client);
+  if (client != Session::kController) return peer != nullptr && peer->send(packet);
+  to_controller_.push_back(std::move(packet));
+  send_to_controller();
+  return true;
+}
+
+void Connections::send_to_controller() {
+  Peer* controller = find(Session::kController);
+  if (controller == nullptr || !controller->connected()) return;
+  while (!to_controller_.empty() && controller->send(to_controller_.front())) {
+    to_controller_.pop_front();
+  }
+}
+
+void Connections::hang_up(ClientId client) {
+  Peer* peer = find(client);
+  if (peer == nullptr || !peer->connected()) return;
+  poller_.unwatch(peer->socket_fd());
+  peer->disconnect();
+}
+
+void Connections::drop(ClientId client) {
+  hang_up(client);
+  Peer* peer = find(client);
+  if (peer == nullptr) return;
+  if (peer->has_life_fd()) poller_.unwatch(peer->life_fd());
+  peers_.erase(client);
+  accept_again_.reset();  // There are descriptors again.
+}
+
+void Connections::signal(ClientId client, int number) const {
+  if (const auto peer = peers_.find(client); peer != peers_.end()) peer->second.signal(number);
+}
+
+std::optional<std::vector<pid_t>> Connections::processes(
+    const std::vector<ClientId>& clients) const {
+  std::vector<pid_t> pids;
+  for (const ClientId client : clients) {
+    const auto peer = peers_.find(client);
+    if (peer == peers_.end() || peer->second.pid() <= 0) return std::nullopt;
+    pids.push_back(peer->second.pid());
+  }
+  return pids;
+}
+
+Peer* Connections::find(ClientId client) {
+  const auto peer = peers_.find(client);
+  return peer == peers_.end() ? nullptr : &peer->second;
+}
+
+}  // namespace jobslots

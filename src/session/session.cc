@@ -1,0 +1,407 @@
+#include "session/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace jobslots {
+namespace {
+
+/// A function object of several, one for each kind of message.
+template <class... Functions>
+struct Match : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Match(Functions...) -> Match<Functions...>;
+
+constexpr const char* kNotAMessage = "not a message of this protocol";
+
+/// 12 of gw12: the order in which xdist numbers its workers.
+unsigned rank_of(std::string_view name) {
+  name.remove_prefix(name.find_last_not_of("0123456789") + 1);
+  unsigned rank = 0;
+  std::from_chars(name.data(), name.data() + name.size(), rank);
+  return rank;
+}
+
+}  // namespace
+
+Session::ClientId Session::connected(Process process) {
+  const ClientId client = next_id_++;
+  workers_.emplace(client, Worker{process});
+  return client;
+}
+
+void Session::said(ClientId client, std::string_view packet, Time now) {
+  const auto worker = workers_.find(client);
+  if (client != kController && (worker == workers_.end() || !worker->second.connected)) return;
+  const auto message = parse(packet);
+  if (!message) {
+    refuse(client,
+           packet.size() > kMessageLimit ? "longer than a message of this protocol" : kNotAMessage,
+           now);
+  } else if (client == kController) {
+    hear_controller(*message, now);
+  } else {
+    hear_worker(client, *message, now);
+  }
+  finish(now);
+}
+
+void Session::hung_up(ClientId client, Time now) {
+  if (client != kController) {
+    part(client, now);
+  } else if (std::exchange(controller_connected_, false)) {
+    effects_.push_back(HangUp{client});
+    bye(now);
+    if (!controller_.watched) controller_gone(now);
+  }
+  finish(now);
+}
+
+void Session::gone(ClientId client, Time now) {
+  if (client == kController) {
+    controller_gone(now);
+  } else {
+    forget(client, now);
+  }
+  finish(now);
+}
+
+void Session::undelivered(const Send& send, Time now) {
+  // Who is refused may go on working on its slot; anybody else waits for what it was to be told.
+  if (!std::holds_alternative<message::Refused>(send.message)) forget(send.client, now);
+  finish(now);
+}
+
+void Session::token(char token, Time now) {
+  add(ledger_.token_read(token, now));
+  finish(now);
+}
+
+void Session::implicit_slot_gained(Time now) {
+  add(ledger_.implicit_slot_gained(now));
+  finish(now);
+}
+
+void Session::implicit_slot_lost(Time now) {
+  add(ledger_.implicit_slot_lost());
+  finish(now);
+}
+
+void Session::examined(std::optional<Time> cpu, Time now) {
+  examining_ = false;
+  if (!cpu) {
+    stall_.moved(now);  // Who cannot be looked at may be doing something.
+  } else if (stall_.looked(*cpu, ledger_.holding(), now) && may_stall()) {
+    lend(now);
+  }
+  finish(now);
+}
+
+void Session::trace_opened(Time) {
+  TraceText trace(controller_.pid);
+  trace.name_process(title_, job_slots_);
+  journal_.begin_trace(std::move(trace));
+  send(kController, message::Traced{});
+}
+
+void Session::trace_ended(std::string why) {
+  journal_.end_trace();
+  send(kController, message::Untraced{std::move(why)});
+}
+
+Ledger::Need Session::need(Time now) const {
+  Ledger::Need need = ledger_.need(now);
+  if (may_stall()) need.again = std::min(need.again.value_or(stall_.look_at()), stall_.look_at());
+  return need;
+}
+
+bool Session::wants_implicit_slot() const {
+  return !controller_gone_ && !ledger_.has_implicit_slot() &&
+         ledger_.waiting() + ledger_.uncovered() + ledger_.to_start() > 0;
+}
+
+bool Session::can_spare_implicit_slot() const {
+  return ledger_.implicit_slot_free() && ledger_.to_start() == 0;
+}
+
+std::size_t Session::settle(std::size_t tokens_free, Time now) {
+  if (may_stall() && now >= stall_.look_at()) examine();
+  const Ledger::Settled settled = ledger_.settle(tokens_free, now);
+  if (!settled.actions.empty()) {
+    add(settled.actions);
+    finish(now);
+  }
+  if (settled.to_take == 0 && std::exchange(sync_asked_, false)) {
+    send(kController, message::Synced{});
+  }
+  return settled.to_take;
+}
+
+std::optional<Session::Effect> Session::next_effect() {
+  if (effects_.empty()) return std::nullopt;
+  Effect effect = std::move(effects_.front());
+  effects_.pop_front();
+  return effect;
+}
+
+void Session::hear_controller(const FromClient& message, Time now) {
+  std::visit(
+      Match{[&](const message::Start& start) {
+              if (!controller_over_) this->start(start.name, now);
+            },
+            [&](const message::Cancel& cancel) {
+              if (const auto entry = to_start_.find(cancel.name); entry != to_start_.end()) {
+                journal_.forget(entry->second);
+              }
+              end_start(cancel.name, now);
+            },
+            [&](const message::Ended& ended) { end_start(ended.name, now); },
+            [&](const message::Lost& lost) { lose(lost.name, now); },
+            [&](const message::Sync&) { sync_asked_ = true; },
+            [&](const message::Title& title) { title_ = title.text; },
+            [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
+            [&](const message::Sum&) { send_sums(now); }, [&](const message::Bye&) { bye(now); },
+            [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
+      message);
+}
+
+void Session::hear_worker(ClientId client, const FromClient& message, Time now) {
+  if (const auto* hello = std::get_if<message::Hello>(&message)) {
+    greet(client, *hello, now);
+    return;
+  }
+  const auto* want = std::get_if<message::Want>(&message);
+  const auto* next = std::get_if<message::Next>(&message);
+  const auto* done = std::get_if<message::Done>(&message);
+  if (want == nullptr && next == nullptr && done == nullptr) {
+    refuse(client, kNotAMessage, now);
+  } else if (!workers_.at(client).greeted) {
+    refuse(client, "say hello first", now);
+  } else if (want != nullptr) {
+    journal_.set_work(client, want->work);
+    add(ledger_.want(client, now));
+    // Nobody is there to be told of it, and make waits for this to end.
+    if (controller_gone_ && want->work == trace::kFinishing) add(ledger_.lend_to(client, now));
+  } else if (next != nullptr) {
+    if (ledger_.state_of(client) == Ledger::State::kHolding) {
+      journal_.set_next(client, next->outcome, next->work, now);
+    } else {
+      refuse(client, "goes on without a slot", now);
+    }
+  } else {
+    journal_.set_outcome(client, done->outcome);
+    add(ledger_.done(client, now));
+  }
+  touched_.push_back(client);
+}
+
+void Session::greet(ClientId client, const message::Hello& hello, Time now) {
+  Worker& worker = workers_.at(client);
+  if (worker.greeted) {
+    refuse(client, "said hello already", now);
+    return;
+  }
+  if (hello.role != message::Hello::Role::kWorker || hello.version != kProtocolVersion) {
+    refuse(client, "this broker speaks version " + std::to_string(kProtocolVersion) + " to workers",
+           now);
+    return;
+  }
+  // A test may have closed the worker's socket, and the worker connects again: one process, one
+  // client. What its lost connection held is free from here on.
+  std::vector<ClientId> earlier;
+  for (const auto& [other_id, other] : workers_) {
+    if (other.greeted && other.process.pid == worker.process.pid && worker.process.pid > 0) {
+      earlier.push_back(other_id);
+    }
+  }
+  for (const ClientId other : earlier) {
+    journal_.expect_return(other);
+    forget(other, now);
+  }
+  worker.greeted = true;
+  worker.name = hello.name;
+  const unsigned rank = rank_of(hello.name);
+  if (const auto started = to_start_.find(hello.name); started != to_start_.end()) {
+    journal_.replace_client(started->second, client);
+    add(ledger_.join_as(client, started->second, now, rank));
+    to_start_.erase(started);
+  } else {
+    add(ledger_.join(client, rank));
+  }
+  journal_.set_worker(client, hello.name);
+  touched_.push_back(client);
+  send(client, message::Welcome{journal_.tracing()});
+  if (has_stalled_) send(client, message::Keep{});
+}
+
+void Session::send(ClientId client, ToClient message) {
+  // Who has lost its connection works on its slot, and is told nothing.
+  const auto worker = workers_.find(client);
+  if (worker != workers_.end() && !worker->second.connected) return;
+  effects_.push_back(Send{client, std::move(message)});
+}
+
+/// A controller that breaks the protocol keeps its connection: the session hangs on it.
+void Session::refuse(ClientId client, std::string why, Time now) {
+  send(client, message::Refused{std::move(why)});
+  if (client != kController) part(client, now);
+}
+
+/// The connection of a worker ends. Where its process is known to live on and has a slot, it still
+/// works on that.
+void Session::part(ClientId client, Time now) {
+  const auto worker = workers_.find(client);
+  if (worker == workers_.end()) return;
+  const Ledger::State state = ledger_.state_of(client);
+  const bool has_slot = state == Ledger::State::kHolding || state == Ledger::State::kStarting;
+  if (!worker->second.process.watched || !has_slot) {
+    forget(client, now);
+  } else if (std::exchange(worker->second.connected, false)) {
+    effects_.push_back(HangUp{client});
+  }
+}
+
+void Session::forget(ClientId client, Time now) {
+  if (workers_.erase(client) == 0) return;
+  effects_.push_back(Drop{client});
+  add(ledger_.gone(client, now));
+  touched_.push_back(client);
+}
+
+/// The controller asks for nothing any more, and is told nothing.
+void Session::bye(Time now) {
+  end_starts(now);
+  controller_over_ = true;
+}
+
+void Session::controller_gone(Time now) {
+  effects_.push_back(Drop{kController});
+  bye(now);
+  controller_gone_ = true;
+  add(ledger_.implicit_slot_lost());
+  for (const auto& [client, worker] : workers_) {
+    if (worker.greeted) effects_.push_back(Interrupt{client});
+  }
+}
+
+void Session::start(const std::string& name, Time now) {
+  end_start(name, now);
+  const ClientId client = next_id_++;
+  to_start_.emplace(name, client);
+  add(ledger_.start(client));
+}
+
+void Session::end_start(std::string_view name, Time now) {
+  const auto entry = to_start_.find(name);
+  if (entry == to_start_.end()) return;
+  add(ledger_.gone(entry->second, now));
+  touched_.push_back(entry->second);
+  to_start_.erase(entry);
+}
+
+const std::string& Session::name_to_start(ClientId client) const {
+  return std::ranges::find_if(to_start_,
+                              [client](const auto& entry) { return entry.second == client; })
+      ->first;
+}
+
+void Session::end_starts(Time now) {
+  while (!to_start_.empty()) end_start(std::string(to_start_.begin()->first), now);
+}
+
+void Session::lose(std::string_view name, Time now) {
+  const auto worker = std::ranges::find_if(workers_, [name](const auto& entry) {
+    return entry.second.greeted && entry.second.name == name;
+  });
+  if (worker == workers_.end()) {
+    end_start(name, now);
+  } else {
+    const ClientId client = worker->first;
+    effects_.push_back(Kill{client});
+    forget(client, now);
+  }
+}
+
+/// Whether somebody may wait for what a waiting worker has.
+bool Session::may_stall() const {
+  return ledger_.waiting() + ledger_.to_start() > 0 && ledger_.holding() > 0 && !controller_gone_;
+}
+
+void Session::examine() {
+  if (std::exchange(examining_, true)) return;
+  Examine examine;
+  for (const auto& [client, worker] : workers_) {
+    const Ledger::State state = ledger_.state_of(client);
+    if (state == Ledger::State::kHolding || state == Ledger::State::kStarting) {
+      examine.clients.push_back(client);
+    }
+  }
+  effects_.push_back(std::move(examine));
+}
+
+void Session::lend(Time now) {
+  for (const auto& [client, worker] : workers_) {
+    if (ledger_.state_of(client) == Ledger::State::kHolding) {
+      send(kController, message::Holds{worker.name});
+    }
+  }
+  if (!std::exchange(has_stalled_, true)) {
+    for (const auto& [client, worker] : workers_) {
+      if (worker.greeted) send(client, message::Keep{});
+    }
+  }
+  const Ledger::Actions actions = ledger_.lend(now);
+  for (const Ledger::Action& action : actions) {
+    if (const auto* grant = std::get_if<Ledger::Grant>(&action)) {
+      send(kController, message::Lent{workers_.at(grant->client).name});
+    } else if (const auto* begin = std::get_if<Ledger::Begin>(&action)) {
+      send(kController, message::Lent{name_to_start(begin->client)});
+    }
+  }
+  journal_.count_lent();
+  add(actions);
+}
+
+void Session::send_sums(Time now) {
+  for (const Journal::WorkerSums& worker : journal_.worker_sums(now)) {
+    send(kController, message::WorkerSums{worker.name, worker.held.count(), worker.waited.count()});
+  }
+  send(kController, message::Summed{journal_.most(), journal_.span(now).count(), journal_.lends(),
+                                    journal_.lent_for(now).count()});
+}
+
+/// The end of each event: what the ledger has decided, and what the journal is to know of it.
+void Session::finish(Time now) {
+  while (!actions_.empty()) {
+    const Ledger::Action action = actions_.front();
+    actions_.pop_front();
+    carry_out(action, now);
+  }
+  if (!touched_.empty()) stall_.moved(now);
+  for (const ClientId client : touched_) journal_.record(client, ledger_.state_of(client), now);
+  touched_.clear();
+  journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now);
+}
+
+void Session::carry_out(const Ledger::Action& action, Time now) {
+  std::visit(
+      Match{[&](const Ledger::Grant& grant) {
+              touched_.push_back(grant.client);
+              send(grant.client, message::Grant{});
+            },
+            [&](const Ledger::Yield& yield) { send(yield.client, message::Yield{}); },
+            [&](const Ledger::Begin& begin) {
+              const std::string& name = name_to_start(begin.client);
+              journal_.set_worker(begin.client, name);
+              touched_.push_back(begin.client);
+              send(kController, message::Begin{name});
+            },
+            [&](const Ledger::ReturnToken& token) { effects_.push_back(Return{token.token}); },
+            [&](const Ledger::Refuse& refused) { refuse(refused.client, refused.why, now); }},
+      action);
+}
+
+}  // namespace jobslots

@@ -1,0 +1,90 @@
+#include "system/job.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "system/peer.h"
+
+namespace jobslots {
+namespace {
+
+/// What the plugin sets for the workers of a session, which take it out of their own environment.
+constexpr std::string_view kWorkersVariable = "PYTEST_XDIST_GNUMAKE_BROKER=";
+/// How execnet starts a Python interpreter for a worker: it reads from the standard input what to
+/// run.
+constexpr std::string_view kWorkersCommand = "sys.stdin.readline()";
+
+bool is_worker(pid_t pid) {
+  const auto variables = environment(pid);
+  const auto words = command_line(pid);
+  if (!variables || !words) return false;
+  const auto names = [](const std::string& text) { return text.starts_with(kWorkersVariable); };
+  const auto reads = [](const std::string& text) {
+    return text.find(kWorkersCommand) != std::string::npos;
+  };
+  return std::ranges::any_of(*variables, names) && std::ranges::any_of(*words, reads);
+}
+
+bool has_open(pid_t pid, const struct stat& file) {
+  std::error_code error;
+  std::filesystem::directory_iterator descriptors("/proc/" + std::to_string(pid) + "/fd", error);
+  for (; !error && descriptors != std::filesystem::directory_iterator();
+       descriptors.increment(error)) {
+    struct stat status {};
+    if (stat(descriptors->path().c_str(), &status) == 0 && status.st_dev == file.st_dev &&
+        status.st_ino == file.st_ino) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The time at which the process was started, field 22 of /proc/PID/stat: with it a number that is
+/// given again names another process.
+std::string start_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) fields >> field;
+  return field;
+}
+
+Job job_of(pid_t process, const struct stat& jobserver) {
+  std::string name = "jobslots/" + std::to_string(geteuid()) + "/" +
+                     std::to_string(jobserver.st_dev) + ":" + std::to_string(jobserver.st_ino) +
+                     "/" + std::to_string(process) + "/" + start_of(process);
+  return {process, std::move(name), open_pidfd(process)};
+}
+
+}  // namespace
+
+std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver) {
+  struct stat file {};
+  if (fstat(jobserver, &file) != 0) return std::nullopt;
+  const char* const make_variable = std::getenv("MAKE");
+  // A named one is opened by those who use it; an anonymous one is inherited, or it is a socket.
+  std::error_code error;
+  const auto link = std::filesystem::read_symlink(descriptor_path(getpid(), jobserver), error);
+  const bool named = !error && link.string().starts_with('/');
+  for (std::size_t i = 0; i < ancestors.size(); ++i) {
+    const Process& process = ancestors[i];
+    if (is_worker(process.pid)) return job_of(process.pid, file);
+    const bool outermost =
+        i + 1 == ancestors.size() || named || !has_open(ancestors[i + 1].pid, file);
+    if (!is_make(process, make_variable) && !(outermost && has_open(process.pid, file))) continue;
+    // The controller takes slots itself: nobody counts it as a job of a jobserver.
+    if (i == 0) return std::nullopt;
+    return job_of(ancestors[i - 1].pid, file);
+  }
+  return std::nullopt;
+}
+
+}  // namespace jobslots
