@@ -15,9 +15,9 @@ PROGRAM = TOP / "build" / "bench" / "bench" / "fleet"
 #: on two CPUs that had other work too.
 DURATIONS = Path(__file__).with_name("durations.txt")
 
-#: Yield after, hand-over limit, courtesy pause, and what is too soon for make, in microseconds: those
-#: of the ledger, then with one of them changed. (With a pause that is shorter than what is too soon,
-#: a session would return a token and read it again for ever.)
+#: Yield after, hand-over limit, courtesy pause, and what is too soon for make, in microseconds:
+#: those of the ledger, then with one of them changed. (With a pause that is shorter than what is too
+#: soon, a session would return a token and read it again for ever.)
 CONSTANTS = (
     (10_000, 100_000, 1_000, 100),
     (1_000, 100_000, 1_000, 100),
@@ -44,7 +44,8 @@ def fleet() -> list[Figure]:
             f"yield after {_time(r['yield_after'])},"
             f" hand-over limit {_time(r['hand_over_limit'])},"
             f" courtesy pause {_time(r['courtesy_pause'])}",
-            f"{r['share']:.4f} of the slots in use, Jain's index {r['jain']:.3f}",
+            f"{r['share']:.4f} of the slots in use, Jain's index {r['jain']:.3f},"
+            f" {r['returns']:.2f} returns a second for each slot",
             f"without any slot: a session at most {r['wait_median']:.2f} s (median),"
             f" {r['wait_worst']:.2f} s (worst); a make waits {r['make_median']:.2f} s (median),"
             f" {r['make_worst']:.2f} s (worst);"
