@@ -144,6 +144,7 @@ class Fleet {
   std::uint64_t count_ = 0;
   Time make_waits_since_{};
   std::vector<double> waits_of_make_;
+  std::uint64_t returns_ = 0;
   double took_ = 0;
 };
 
@@ -208,6 +209,7 @@ void Fleet::carry_out(std::size_t number, const Ledger::Actions& actions) {
 
 void Fleet::token_returned() {
   ++tokens_;
+  ++returns_;
   someone_looks();
 }
 
@@ -319,12 +321,14 @@ void Fleet::print() const {
       "{\"yield_after\": %g, \"hand_over_limit\": %g, \"courtesy_pause\": %g, "
       "\"too_soon_for_make\": %g,"
       " \"share\": %.4f, \"jain\": %.4f, \"wait_median\": %.4f, \"wait_worst\": %.4f,"
-      " \"make_median\": %.4f, \"make_worst\": %.4f, \"events\": %llu, \"seconds\": %.3f}\n",
+      " \"make_median\": %.4f, \"make_worst\": %.4f, \"returns\": %.3f, \"events\": %llu, "
+      "\"seconds\": %.3f}\n",
       in_seconds(constants.yield_after), in_seconds(constants.hand_over_limit),
       in_seconds(constants.courtesy_pause), in_seconds(constants.too_soon_for_make),
       (sum + of_make) / slots, sum * sum / (kSessions * squares), median(waits), worst(waits),
-      median(waits_of_make_), worst(waits_of_make_), static_cast<unsigned long long>(count_),
-      took_);
+      median(waits_of_make_), worst(waits_of_make_),
+      static_cast<double>(returns_) / in_seconds(kEnd) / kSlots,
+      static_cast<unsigned long long>(count_), took_);
 }
 
 }  // namespace
