@@ -16,8 +16,8 @@ PROGRAM = TOP / "build" / "bench" / "bench" / "fleet"
 DURATIONS = Path(__file__).with_name("durations.txt")
 
 #: Yield after, hand-over limit, courtesy pause, and what is too soon for make, in microseconds:
-#: those of the ledger, then with one of them changed. (With a pause shorter than what is too soon, a
-#: session would return a token and read it again for ever.)
+#: those of the ledger, then with one of them changed. (With a pause shorter than what is too soon,
+#: a session would return a token and read it again for ever.)
 CONSTANTS = (
     (10_000, 100_000, 1_000, 100),
     (1_000, 100_000, 1_000, 100),
