@@ -23,6 +23,9 @@ from .protocol import (
     Cancel,
     Ended,
     Hello,
+    Holds,
+    Lent,
+    Lost,
     Refused,
     Start,
     Sum,
@@ -44,8 +47,7 @@ from .protocol import (
     text_of_path,
 )
 
-#: This process, and where workers of this session connect to: "PID PATH". Set only while an xdist
-#: session with a broker runs.
+#: Where workers of this session connect to. Set only while an xdist session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
 _environ, _getpid, _rmdir, _unlink = os.environ, os.getpid, os.rmdir, os.unlink
@@ -101,10 +103,7 @@ def cannot_be_started(error: OSError) -> str:
 class BrokerProcess:
     """A running ``jobslots broker``, owned by the controller of one pytest session."""
 
-    def __init__(
-        self, process: Popen[bytes], packets: PacketSocket, job_slots: int, address: str
-    ) -> None:
-        self._process = process
+    def __init__(self, packets: PacketSocket, job_slots: int, address: str) -> None:
         self._packets = packets
         #: N of make's ``-jN``, 0 where make does not tell.
         self.job_slots = job_slots
@@ -112,6 +111,9 @@ class BrokerProcess:
         self.address = address
         #: Why there is no trace, or no more of it.
         self.untraced = ""
+        #: Called, from a thread, where nothing moved and a slot was lent: to whom, and who has the
+        #: others.
+        self.on_lent: Callable[[str, tuple[str, ...]], None] = lambda worker_id, holders: None
         self._listening = False
         self._sums: SimpleQueue[Sums | None] = SimpleQueue()
         self._listened: SimpleQueue[None] = SimpleQueue()
@@ -151,14 +153,15 @@ class BrokerProcess:
         with contextlib.suppress(OSError):
             packets.send(Hello(VERSION, "controller"))
             answer = decode_for_controller(_next_packet(packets, _LOOKS))
-        if isinstance(answer, WelcomeController) and answer.version == VERSION:
-            return cls(process, packets, answer.job_slots, path_of_text(answer.path))
-        packets.close()
         try:
-            status = process.wait(_LOOKS * _LOOK)
+            status = process.wait(_LOOKS * _LOOK)  # The broker itself is a child of init.
         except TimeoutExpired:
             process.kill()
+            packets.close()
             return NoBroker(f"{EXECUTABLE} does not answer")
+        if isinstance(answer, WelcomeController) and answer.version == VERSION:
+            return cls(packets, answer.job_slots, path_of_text(answer.path))
+        packets.close()
         if isinstance(answer, Unavailable):
             return NoBroker("" if answer.reason == "none" else answer.text)
         return NoBroker(
@@ -167,7 +170,7 @@ class BrokerProcess:
 
     def announce(self) -> None:
         """Tell workers that are started from now on where the broker is."""
-        _environ[ADDRESS_VARIABLE] = f"{_getpid()} {self.address}"
+        _environ[ADDRESS_VARIABLE] = self.address
 
     def start_trace(self, file: Path, title: str) -> None:
         """Let the broker write what the session does to ``file``, under this title."""
@@ -208,6 +211,10 @@ class BrokerProcess:
         """Give the slot back of a worker that has died before it could say hello to the broker."""
         self._send(Ended(worker_id))
 
+    def worker_lost(self, worker_id: str) -> None:
+        """End a worker that xdist has given up, if its process lives, and give its slot back."""
+        self._send(Lost(worker_id))
+
     def listen(self, begin: Callable[[str | None], None]) -> None:
         """Call ``begin``, from a thread, with each worker for which a slot was asked and has come.
 
@@ -218,10 +225,16 @@ class BrokerProcess:
 
     def _listen(self, begin: Callable[[str | None], None]) -> None:
         workers: list[WorkerSums] = []
+        holders: list[str] = []
         try:
             for message in self._messages():
                 if isinstance(message, Begin):
                     begin(message.name)
+                elif isinstance(message, Holds):
+                    holders.append(message.name)
+                elif isinstance(message, Lent):
+                    self.on_lent(message.name, tuple(holders))
+                    holders.clear()
                 elif isinstance(message, WorkerSums):
                     workers.append(message)
                 elif isinstance(message, Summed):
@@ -249,17 +262,14 @@ class BrokerProcess:
         self._listen_to_nobody()
         try:
             self._listened.get(timeout=_LOOKS * _LOOK)
-            self._packets.close()
-            status = self._process.wait(_LOOKS * _LOOK)
-        except (Empty, TimeoutExpired):
-            # It ends by itself later, as a child of init, and returns its tokens.
-            self._process.returncode = 0
-            return
-        if status != 0:
-            # It was killed, and could not remove its folder.
-            with contextlib.suppress(OSError):
-                _unlink(self.address)
-                _rmdir(Path(self.address).parent)
+        except Empty:
+            return  # It ends by itself later, and returns its tokens.
+        self._packets.close()
+        # There still where the broker was killed.
+        with contextlib.suppress(OSError):
+            _unlink(self.address)
+        with contextlib.suppress(OSError):
+            _rmdir(Path(self.address).parent)
 
     def _listen_to_nobody(self) -> None:
         if not self._listening:
@@ -296,7 +306,7 @@ def _spawn(socket: int, environment: Mapping[str, str], folder: str | None) -> P
         # A pipe-style jobserver is a pair of inherited descriptors, so nothing is closed here. A
         # session of its own keeps Ctrl-C and signals to make's process group away.
         return Popen(
-            [str(EXECUTABLE), "broker"],
+            [str(EXECUTABLE), "broker", "--detach"],
             stdin=socket,
             stdout=DEVNULL,
             stderr=DEVNULL,

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import TypeVar
 
 from .packets import PacketSocket
-from .protocol import VERSION, Done, Grant, Hello, ToBroker, ToWorker, Want, Welcome
+from .protocol import (
+    VERSION,
+    Done,
+    Grant,
+    Hello,
+    Keep,
+    Next,
+    ToBroker,
+    ToWorker,
+    Want,
+    Welcome,
+    Yield,
+)
 from .protocol import decode_for_worker as decode
 
 A = TypeVar("A", bound=ToWorker)
@@ -32,6 +45,9 @@ class Connection:
         self._socket: PacketSocket | None = None
         #: Whether the broker writes a trace, and so wants to know what the slot is used for.
         self.traced = False
+
+    def is_open(self) -> bool:
+        return self._socket is not None
 
     def belongs_here(self) -> bool:
         """False in a process that a test has forked: it may not speak for the worker."""
@@ -73,6 +89,17 @@ class Connection:
             self.drop()
             raise
 
+    def heard(self) -> Iterator[ToWorker]:
+        """What the broker has said meanwhile, without waiting. Any failure leaves no connection."""
+        try:
+            while self._socket is not None and self._socket.has_packet():
+                message = decode(self._socket.receive())
+                if message is None:
+                    raise ConnectionError("the broker has gone")
+                yield message
+        except Exception:
+            self.drop()
+
     def drop(self) -> None:
         """Close the connection, and so give up what was got over it."""
         packets, self._socket = self._socket, None
@@ -83,6 +110,8 @@ class Connection:
 def _exchange(packets: PacketSocket, message: ToBroker, answer: type[A]) -> A:
     packets.send(message)
     received = decode(packets.receive())
+    while isinstance(received, Yield | Keep) and not isinstance(received, answer):
+        received = decode(packets.receive())  # It crossed the message.
     if not isinstance(received, answer):
         raise ConnectionError(f"the broker says {received}")
     return received
@@ -98,6 +127,9 @@ class JobSlot:
         self._connection = connection
         self._held = False
         self._broker_lost = False
+        self._asked_for = False
+        #: Whether slots had to be lent in this session, see `Keep`.
+        self.others_may_wait = False
 
     @property
     def traced(self) -> bool:
@@ -116,8 +148,24 @@ class JobSlot:
             with contextlib.suppress(Exception):
                 self._connection.ask(want, Grant)
                 self._held = True
+                self._asked_for = False
                 return
         self._lose_broker()
+
+    def is_asked_for(self) -> bool:
+        """Whether the broker has asked for the job slot, so that it must not be kept any longer."""
+        if not self._held or not self._is_in_use():
+            return True
+        for message in self._connection.heard():
+            self._asked_for = self._asked_for or isinstance(message, Yield)
+            self.others_may_wait = self.others_may_wait or isinstance(message, Keep)
+        return self._asked_for or not self._connection.is_open()
+
+    def go_on(self, outcome: str, work: str) -> None:
+        """For the trace: the work that the slot was wanted for has ended, and other work begins."""
+        if self.traced and self._held and self._is_in_use():
+            with contextlib.suppress(Exception):
+                self._connection.tell(Next(outcome or "none", work))
 
     def release(self, outcome: str = "") -> None:
         """Give the job slot back, if this worker holds one.

@@ -12,7 +12,7 @@ import execnet
 import pytest
 
 from .broker import BrokerProcess, NoBroker
-from .report import closing_lines
+from .report import closing_lines, lent_line
 
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
@@ -57,6 +57,8 @@ class Controller:
         self._folder = os.fspath(config.invocation_params.dir)
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
+        #: The tests that run, in the order in which they have begun.
+        self._running: dict[str, None] = {}
         self._trace: Path | None = None
         self._adopt_scheduler: Callable[[pytest.Config, Scheduling], str | None] | None = None
 
@@ -161,14 +163,28 @@ class Controller:
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: WorkerController) -> None:
-        if isinstance(self._broker, BrokerProcess):
+    def pytest_testnodedown(self, node: WorkerController, error: object | None) -> None:
+        if not isinstance(self._broker, BrokerProcess):
+            return
+        if error:
+            self._broker.worker_lost(node.gateway.id)
+        else:
             self._broker.worker_ended(node.gateway.id)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._running[nodeid] = None
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._running.pop(nodeid, None)
+
+    def _report_lent(self, worker_id: str, holders: tuple[str, ...]) -> None:
+        self._report(lent_line(worker_id, holders, list(self._running)))
 
     def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
             self._broker = BrokerProcess.start(self._environment, self._folder)
             if isinstance(self._broker, BrokerProcess):
+                self._broker.on_lent = self._report_lent
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 

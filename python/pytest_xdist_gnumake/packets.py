@@ -56,6 +56,17 @@ class PacketSocket:
         self._check()
         return self._socket.recv(SIZE_LIMIT)
 
+    def has_packet(self) -> bool:
+        """Whether one is there, or the other side has gone. Costs one system call, mostly."""
+        try:
+            # Nothing is taken: the number may name another file by now.
+            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
+
     def is_ours(self) -> bool:
         """Whether the descriptor still is the socket: its number may name another file by now."""
         try:

@@ -27,10 +27,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     starts is not a worker of this session.
     """
     worker_id = os.environ.get("PYTEST_XDIST_WORKER")
-    session = os.environ.pop(ADDRESS_VARIABLE, None)
-    if worker_id and session:
-        controller, _, address = session.partition(" ")
-        start_worker(early_config, int(controller), address, worker_id)
+    address = os.environ.pop(ADDRESS_VARIABLE, None)
+    if worker_id and address:
+        start_worker(early_config, address, worker_id)
     else:
         early_config.pluginmanager.register(Controller(early_config))
     return (yield)

@@ -44,6 +44,13 @@ class Want(NamedTuple):
     work: str = ""
 
 
+class Next(NamedTuple):
+    """A worker that is traced keeps its job slot from one test to the next."""
+
+    outcome: str
+    work: str
+
+
 class Done(NamedTuple):
     """A worker gives its job slot back. ``outcome`` is for the trace: that of the test."""
 
@@ -64,6 +71,12 @@ class Cancel(NamedTuple):
 
 class Ended(NamedTuple):
     """A worker that was started has ended, perhaps before it said hello."""
+
+    name: str
+
+
+class Lost(NamedTuple):
+    """xdist has given the worker up: its process is ended, if it lives, and its slot is free."""
 
     name: str
 
@@ -106,6 +119,15 @@ class Grant(NamedTuple):
     """The worker has a job slot."""
 
 
+class Yield(NamedTuple):
+    """The slot is to be given back when the test has ended. Of no meaning without a slot."""
+
+
+class Keep(NamedTuple):
+    """Slots had to be lent: a worker is to keep its own while it shares fixtures with what follows,
+    as others may wait for what those hold."""
+
+
 class Refused(NamedTuple):
     """A client has broken the protocol. A worker's connection ends; the controller's goes on."""
 
@@ -139,6 +161,18 @@ class Begin(NamedTuple):
     name: str
 
 
+class Holds(NamedTuple):
+    """The worker has a slot while nothing moves. Said of each before `Lent`."""
+
+    name: str
+
+
+class Lent(NamedTuple):
+    """The worker has got a slot beyond those that there are, as the way out of a deadlock."""
+
+    name: str
+
+
 class Synced(NamedTuple):
     """Every start before the `Sync` has begun for which there was a slot."""
 
@@ -163,18 +197,24 @@ class WorkerSums(NamedTuple):
 
 class Summed(NamedTuple):
     """After those of all workers: the most slots in use at one moment, nanoseconds from first to
-    last."""
+    last; how often slots were lent, and nanoseconds in which somebody worked on one."""
 
     most: int
     span: int
+    lent: int
+    lent_for: int
 
 
-ToBroker = Hello | Want | Done | Start | Cancel | Ended | Sync | Title | Trace | Sum | Bye
-ToWorker = Welcome | Grant | Refused
+ToBroker = (
+    Hello | Want | Next | Done | Start | Cancel | Ended | Lost | Sync | Title | Trace | Sum | Bye
+)
+ToWorker = Welcome | Grant | Yield | Keep | Refused
 ToController = (
     WelcomeController
     | Unavailable
     | Begin
+    | Holds
+    | Lent
     | Synced
     | Traced
     | Untraced
@@ -188,10 +228,12 @@ Message = ToBroker | ToWorker | ToController
 _FORMS: Mapping[type[Message], str] = {
     Hello: "hello {version} {role}[ {name}]",
     Want: "want[ {work}]",
+    Next: "next {outcome} {work}",
     Done: "done[ {outcome}]",
     Start: "start {name}",
     Cancel: "cancel {name}",
     Ended: "ended {name}",
+    Lost: "lost {name}",
     Sync: "sync",
     Title: "title {text}",
     Trace: "trace {file}",
@@ -199,15 +241,19 @@ _FORMS: Mapping[type[Message], str] = {
     Bye: "bye",
     Welcome: "welcome {version}[ {traced}]",
     Grant: "grant",
+    Yield: "yield",
+    Keep: "keep",
     Refused: "refused {text}",
     WelcomeController: "welcome {version} {job_slots} {path}",
     Unavailable: "unavailable {version} {reason} {text}",
     Begin: "begin {name}",
+    Holds: "holds {name}",
+    Lent: "lent {name}",
     Synced: "synced",
     Traced: "traced",
     Untraced: "untraced {text}",
     WorkerSums: "worker {name} {held} {waited}",
-    Summed: "summed {most} {span}",
+    Summed: "summed {most} {span} {lent} {lent_for}",
 }
 
 #: How a field looks that is not just text: a number fits into 64 bits, who says worker has a name.
@@ -218,7 +264,7 @@ _PATTERNS: Mapping[object, str] = {
 }
 
 #: Bytes of texts that only people read. What is longer is cut.
-_TEXT_LIMITS: Mapping[type[Message], int] = {Want: 1000, Title: 200}
+_TEXT_LIMITS: Mapping[type[Message], int] = {Want: 1000, Next: 1000, Title: 200}
 
 _TYPES: Mapping[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _FORMS}
 

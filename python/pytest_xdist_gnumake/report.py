@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .broker import Sums
+
+#: Tests named in a line.
+_NAMES = 10
+
+
+def lent_line(worker_id: str, holders: Sequence[str], running: Sequence[str]) -> str:
+    """That a slot was lent to a worker, while others have theirs and these tests run."""
+    tests = list(running[:_NAMES])
+    if len(running) > _NAMES:
+        tests.append(f"{len(running) - _NAMES} more")
+    return (
+        f"pytest-xdist-gnumake: nothing moves: {worker_id} gets a job slot beyond those that there"
+        f" are; the others are held by {', '.join(holders) or 'nobody'},"
+        f" in {', '.join(tests) or 'no test'}"
+    )
 
 
 def closing_lines(sums: Sums, job_slots: int, verbose: bool) -> Iterator[str]:
@@ -18,6 +33,12 @@ def closing_lines(sums: Sums, job_slots: int, verbose: bool) -> Iterator[str]:
         f"pytest-xdist-gnumake: at most {sums.session.most} and on average {sums.average:.2f}"
         f" {of}job slots in use; {started}, which waited {sums.waited:.1f} s in total"
     )
+    if sums.session.lent:
+        times = f"{sums.session.lent} times" if sums.session.lent > 1 else "once"
+        yield (
+            f"pytest-xdist-gnumake: nothing moved, so that a job slot more was lent {times},"
+            f" for {sums.session.lent_for / 1e9:.1f} s in total"
+        )
     if verbose:
         for worker in sums.workers:
             yield (

@@ -1,20 +1,23 @@
 """The hooks of an xdist worker: it holds a job slot whenever it works.
 
 A worker works from before the first conftest file is imported to the end of collection, from the
-begin to the end of each test, and from the begin of the session's finish to its end. In between it
-waits for the controller and holds nothing.
+begin to the end of each test, and from the begin of the session's finish to its end. Between two
+tests it keeps its slot where the next one is at hand and nobody else needs the slot; where it waits
+for the controller it holds nothing.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
-from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 import pytest
 
 from .connection import Connection, JobSlot
+from .next_test import share_fixtures, test_at_hand
 
 T = TypeVar("T")
 
@@ -32,26 +35,38 @@ class StartUp:
         finally:
             # Registered last of all plugins, and so the outermost: nothing that others do around a
             # test happens without a slot, and waiting counts towards no timeout or duration.
-            work = TracedWork(self._slot) if self._slot.traced else Work(self._slot)
-            session.config.pluginmanager.register(work)
+            kind = TracedWork if self._slot.traced else Work
+            session.config.pluginmanager.register(kind(self._slot, session.config))
             self._slot.release()
 
 
 class Work:
     """The tests, and the session's finish."""
 
-    def __init__(self, slot: JobSlot) -> None:
+    def __init__(self, slot: JobSlot, config: pytest.Config) -> None:
         self._slot = slot
         self._outcome = ""
+        self._is_at_hand = test_at_hand(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, T, T]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, T, T]:
         self._slot.acquire(f"test {item.nodeid}")
         self._outcome = ""
         try:
             return (yield)
         finally:
-            self._slot.release(self._outcome)
+            if nextitem is not None and self._keeps_slot(item, nextitem):
+                self._slot.go_on(self._outcome, f"test {nextitem.nodeid}")
+            else:
+                self._slot.release(self._outcome)
+
+    def _keeps_slot(self, item: pytest.Item, nextitem: pytest.Item) -> bool:
+        needed_elsewhere = self._slot.is_asked_for() or not self._is_at_hand()
+        if needed_elsewhere and self._slot.others_may_wait:
+            return share_fixtures(item, nextitem)
+        return not needed_elsewhere
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, T, T]:
@@ -80,13 +95,13 @@ def _outcome(report: pytest.TestReport) -> str:
     return report.outcome
 
 
-def start_worker(config: pytest.Config, controller: int, address: str, worker_id: str) -> None:
+def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
     """Make this process hold a job slot whenever it works, beginning now."""
     connection = Connection(address, worker_id)
     try:
         connection.open()
     except Exception:
-        if not _lives(controller):
+        if not _controller_lives():
             # The session was over before this worker was there: there is nothing to do, and no slot
             # to do it with. Left alone it would import and collect until execnet ends it.
             os._exit(1)
@@ -96,12 +111,13 @@ def start_worker(config: pytest.Config, controller: int, address: str, worker_id
     slot.acquire("starting")
 
 
-def _lives(pid: int) -> bool:
-    """Whether the process is there and has not ended: its parent may be slow to look."""
-    if os.getppid() == pid:
-        return True
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+def _controller_lives() -> bool:
+    """Whether the controller is at the other end of the channel that this worker runs for.
+
+    Its process number says nothing: the worker may be in another pid namespace.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame and frame.f_globals.get("__name__") != "__channelexec__":  # xdist's, in execnet.
+        frame = frame.f_back
+    channel = frame.f_globals.get("channel") if frame else None
+    return channel is None or bool(channel.gateway.hasreceiver())

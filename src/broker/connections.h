@@ -56,8 +56,8 @@ class Connections {
   void send_to_controller();
 
   Poller& poller_;
-  Rendezvous rendezvous_;
   std::map<ClientId, Peer> peers_;
+  Rendezvous rendezvous_;                  ///< Gone before the controller sees its connection end.
   std::deque<std::string> to_controller_;  ///< Packets that its socket has not taken yet.
   /// Short of descriptors, nobody is accepted: until a client leaves, or then.
   std::optional<Time> accept_again_;

@@ -14,7 +14,7 @@ from jobserver import Jobserver
 from pytest_xdist_gnumake.broker import BrokerProcess, Sums
 from pytest_xdist_gnumake.packets import PacketSocket
 from pytest_xdist_gnumake.protocol import Begin, Summed, Synced, Untraced, WorkerSums, encode
-from pytest_xdist_gnumake.report import closing_lines
+from pytest_xdist_gnumake.report import closing_lines, lent_line
 
 PREFIX = "pytest-xdist-gnumake: "
 CLOSING = re.compile(
@@ -95,11 +95,22 @@ def test_no_line_without_workers(suite: pytest.Pytester, jobserver: Jobserver) -
 
 def test_the_number_of_slots_may_not_be_known() -> None:
     second = 10**9
-    sums = Sums(Summed(2, 10 * second), (WorkerSums("gw0", 12 * second, 3 * second),))
+    sums = Sums(Summed(2, 10 * second, 0, 0), (WorkerSums("gw0", 12 * second, 3 * second),))
     assert list(closing_lines(sums, 0, False)) == [
         f"{PREFIX}at most 2 and on average 1.20 job slots in use;"
         " 1 worker started, which waited 3.0 s in total"
     ]
+
+
+def test_slots_that_were_lent() -> None:
+    second = 10**9
+    sums = Sums(Summed(2, 10 * second, 3, 4 * second), (WorkerSums("gw0", second, 0),))
+    assert list(closing_lines(sums, 2, False))[1:] == [
+        f"{PREFIX}nothing moved, so that a job slot more was lent 3 times, for 4.0 s in total"
+    ]
+    assert lent_line("gw1", ["gw0"], [f"test_{n}" for n in range(12)]).endswith(
+        "held by gw0, in " + ", ".join(f"test_{n}" for n in range(10)) + ", 2 more"
+    )
 
 
 def test_trace(suite: pytest.Pytester, jobserver: Jobserver) -> None:
@@ -242,8 +253,8 @@ def test_no_trace_but_all_tests(
 
 def test_the_trace_ends_while_workers_are_asked_for() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs, subprocess.Popen("true") as process:
-        broker = BrokerProcess(process, PacketSocket(ours), 3, "")
+    with ours, theirs:
+        broker = BrokerProcess(PacketSocket(ours), 3, "")
         for message in (Begin("gw0"), Untraced("No space left on device"), Synced()):
             theirs.send(encode(message))
         assert broker.start_workers(["gw0", "gw1"]) == ["gw0"]
