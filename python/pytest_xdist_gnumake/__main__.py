@@ -9,7 +9,7 @@ from .executable import EXECUTABLE
 
 def main() -> None:
     if not sys.platform.startswith("linux"):
-        sys.exit(f"jobslots: {EXECUTABLE} is missing: it is built on Linux only")
+        sys.exit(f"jobslots: it is built on Linux only, not on {sys.platform}")
     try:
         os.execv(EXECUTABLE, ["jobslots", *sys.argv[1:]])
     except OSError as error:

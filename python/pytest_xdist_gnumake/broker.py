@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
 
 from .executable import EXECUTABLE
+from .originals import original
 from .packets import PacketSocket, socket_pair
 from .protocol import (
     SIZE_LIMIT,
@@ -50,7 +51,6 @@ from .protocol import (
 #: Where workers of this session connect to. Set only while an xdist session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
-_environ, _getpid, _rmdir, _unlink = os.environ, os.getpid, os.rmdir, os.unlink
 
 #: Seconds after which one who waits for the broker looks whether the socket is still there.
 _LOOK = 1.0
@@ -170,7 +170,7 @@ class BrokerProcess:
 
     def announce(self) -> None:
         """Tell workers that are started from now on where the broker is."""
-        _environ[ADDRESS_VARIABLE] = self.address
+        original.environ[ADDRESS_VARIABLE] = self.address
 
     def start_trace(self, file: Path, title: str) -> None:
         """Let the broker write what the session does to ``file``, under this title."""
@@ -257,7 +257,7 @@ class BrokerProcess:
     def close(self) -> None:
         """Wait until the broker has returned every token, so that make never misses one."""
         self._closing = True
-        _environ.pop(ADDRESS_VARIABLE, None)
+        original.environ.pop(ADDRESS_VARIABLE, None)
         self._send(Bye())
         self._listen_to_nobody()
         try:
@@ -267,9 +267,9 @@ class BrokerProcess:
         self._packets.close()
         # There still where the broker was killed.
         with contextlib.suppress(OSError):
-            _unlink(self.address)
+            original.unlink(self.address)
         with contextlib.suppress(OSError):
-            _rmdir(Path(self.address).parent)
+            original.rmdir(os.path.dirname(self.address))  # noqa: PTH120
 
     def _listen_to_nobody(self) -> None:
         if not self._listening:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TypeVar
 
+from .originals import original
 from .packets import PacketSocket
 from .protocol import (
     VERSION,
@@ -25,9 +25,6 @@ from .protocol import decode_for_worker as decode
 
 A = TypeVar("A", bound=ToWorker)
 
-_getpid = os.getpid
-_write = os.write
-
 
 class Connection:
     """How a worker speaks with the broker.
@@ -41,7 +38,7 @@ class Connection:
     def __init__(self, address: str, worker_id: str) -> None:
         self.worker_id = worker_id
         self._address = address
-        self._pid = _getpid()
+        self._pid = original.getpid()
         self._socket: PacketSocket | None = None
         #: Whether the broker writes a trace, and so wants to know what the slot is used for.
         self.traced = False
@@ -51,7 +48,7 @@ class Connection:
 
     def belongs_here(self) -> bool:
         """False in a process that a test has forked: it may not speak for the worker."""
-        return _getpid() == self._pid
+        return original.getpid() == self._pid
 
     def open(self) -> PacketSocket:
         """Connect, where there is no connection. OSError if that fails."""
@@ -200,4 +197,4 @@ class JobSlot:
         )
         # By number, as a test may have replaced or closed what is in `sys`; or the number itself.
         with contextlib.suppress(OSError):
-            _write(2, line.encode(errors="replace"))
+            original.write(2, line.encode(errors="replace"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -47,6 +48,15 @@ def start_of_workers(config: pytest.Config) -> str:
     return str(value)
 
 
+def _cpu_count_by_hand() -> int | None:
+    """What -X cpu_count or PYTHON_CPU_COUNT says, for Pythons before 3.13 too.
+
+    As in the xdist after 3.8: the option goes before the variable, also with ``default``.
+    """
+    text = sys._xoptions.get("cpu_count", os.environ.get("PYTHON_CPU_COUNT"))
+    return int(text) if isinstance(text, str) and text.isdecimal() else None
+
+
 class Controller:
     """Registered in every pytest process that is not a worker; does nothing until xdist is used."""
 
@@ -60,18 +70,20 @@ class Controller:
         #: The tests that run, in the order in which they have begun.
         self._running: dict[str, None] = {}
         self._trace: Path | None = None
-        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], str | None] | None = None
+        self._adopt_scheduler: Callable[[pytest.Config, Scheduling], None] | None = None
 
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
-        """Under ``make -jN``, ``-n auto`` means N, unless xdist's own variable says otherwise."""
+        """Under ``make -jN``, ``-n auto`` means N, unless the user has said otherwise."""
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        return broker.job_slots or None if isinstance(broker, BrokerProcess) else None
+        if isinstance(broker, NoBroker):
+            return None
+        return _cpu_count_by_hand() or broker.job_slots or None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
@@ -139,7 +151,7 @@ class Controller:
         if reason := staggered.why_not(self._config, specs):
             self._say_all_at_once(reason)
         else:
-            staggered.stagger(self._config, broker, specs)
+            staggered.stagger(self._config, broker, specs, self._say_all_at_once)
             self._adopt_scheduler = staggered.adopt_scheduler
 
     def _say_all_at_once(self, reason: str) -> None:
@@ -158,8 +170,8 @@ class Controller:
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
         scheduler = yield
-        if self._adopt_scheduler and (reason := self._adopt_scheduler(self._config, scheduler)):
-            self._say_all_at_once(reason)
+        if self._adopt_scheduler:
+            self._adopt_scheduler(self._config, scheduler)
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)

@@ -8,13 +8,10 @@ and its descriptor is looked at before each use.
 from __future__ import annotations
 
 import _socket
-import os
 from _socket import socket as Socket
 
+from .originals import original
 from .protocol import SIZE_LIMIT, Message, encode
-
-_fstat = os.fstat
-
 
 _socketpair = getattr(_socket, "socketpair", None)  # There is none on Windows.
 
@@ -88,5 +85,5 @@ class PacketSocket:
             raise ConnectionError("the descriptor of the socket has been closed")
 
     def _identity_now(self) -> tuple[int, int]:
-        status = _fstat(self._socket.fileno())
+        status = original.fstat(self._socket.fileno())
         return status.st_dev, status.st_ino

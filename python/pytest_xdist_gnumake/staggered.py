@@ -11,13 +11,14 @@ nodes, the scheduler waits for the workers that are there at first, and xdist's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import execnet
 import pytest
 from xdist.dsession import DSession
 
+from . import expectations
 from . import xdist_parts as parts
 from .broker import BrokerProcess
 
@@ -45,24 +46,31 @@ def why_not(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> str | None
         return "not all of them run on this machine"
     if len({str(spec) for spec in specs}) > 1:
         return "--tx makes them different from each other"
-    return None
+    return expectations.of_plugins(config)
 
 
-def stagger(config: pytest.Config, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
+def stagger(
+    config: pytest.Config,
+    broker: BrokerProcess,
+    specs: list[execnet.XSpec],
+    say_all_at_once: Callable[[str], None],
+) -> None:
     """Leave in ``specs`` the workers that can be started now, and have the others started later.
 
-    Called by xdist's ``pytest_xdist_setupnodes``, whose list ``specs`` is xdist's own.
+    Called by xdist's ``pytest_xdist_setupnodes``, whose list ``specs`` is xdist's own. Where it
+    turns out later that all are to be started at once, ``say_all_at_once`` is told why.
     """
     begun = broker.start_workers([str(spec.id) for spec in specs])
     session = config.pluginmanager.getplugin("dsession")
     session.__class__ = StaggeredSession
-    session.begin_staggered(config, broker, specs, max(1, len(begun)))
+    session.begin_staggered(config, broker, specs, max(1, len(begun)), say_all_at_once)
 
 
-def adopt_scheduler(config: pytest.Config, scheduler: Scheduling) -> str | None:
-    """Have a staggered session use this scheduler; or say why all workers are started now."""
+def adopt_scheduler(config: pytest.Config, scheduler: Scheduling) -> None:
+    """Have a staggered session use this scheduler."""
     session = config.pluginmanager.getplugin("dsession")
-    return session.adopt(scheduler) if isinstance(session, StaggeredSession) else None
+    if isinstance(session, StaggeredSession):
+        session.adopt(scheduler)
 
 
 class StaggeredSession(DSession):
@@ -73,6 +81,7 @@ class StaggeredSession(DSession):
     """
 
     _config: pytest.Config
+    _say_all_at_once: Callable[[str], None]
     _broker: BrokerProcess
     _broker_lost: bool
     _worker_count: int
@@ -83,6 +92,13 @@ class StaggeredSession(DSession):
     #: Workers that came in later. The scheduler gets them when they have collected: before, it
     #: could give them tests that others could run meanwhile.
     _late: set[WorkerController]
+    #: What went wrong in their collection. It counts if they are to run tests.
+    _early_reports: dict[WorkerController, list[pytest.CollectReport | pytest.TestReport]]
+    #: Those that will not collect any more.
+    _left_out: set[WorkerController]
+    _expectations_known: bool
+    #: Whether the late ones are awaited like the first ones.
+    _all_awaited: bool
 
     def begin_staggered(
         self,
@@ -90,31 +106,37 @@ class StaggeredSession(DSession):
         broker: BrokerProcess,
         specs: list[execnet.XSpec],
         first: int,
+        say_all_at_once: Callable[[str], None],
     ) -> None:
         """Leave the first so many in ``specs``."""
         self._config = config
+        self._say_all_at_once = say_all_at_once
         self._broker = broker
         self._broker_lost = False
         self._worker_count = len(specs)
         self._late = set()
+        self._early_reports = {}
+        self._left_out = set()
+        self._expectations_known = self._all_awaited = False
         self._to_start = {str(spec.id): spec for spec in specs[first:]}
         del specs[first:]
 
-    def adopt(self, scheduler: Scheduling) -> str | None:
-        """Go on with this scheduler; or, if it is not known, as xdist does, and say so."""
+    def adopt(self, scheduler: Scheduling) -> None:
+        """Go on with this scheduler; or, if it is not known, as xdist does."""
+        parts.manager(self).specs.extend(self._to_start.values())
         if not parts.is_known(scheduler):
-            return self._go_on_as_xdist(f"{type(scheduler).__name__} is a scheduler of its own")
-        if parts.missing_of_scheduler(scheduler):
-            return self._go_on_as_xdist(NOT_KNOWN)
-        self._scheduler = scheduler
-        parts.prepare_for(scheduler, self._worker_count)
-        self._broker.listen(self._begin_from_thread)
-        return None
+            self._go_on_as_xdist(f"{type(scheduler).__name__} is a scheduler of its own")
+        elif parts.missing_of_scheduler(scheduler):
+            self._go_on_as_xdist(NOT_KNOWN)
+        else:
+            self._scheduler = scheduler
+            parts.prepare_for(scheduler, self._worker_count)
+            self._broker.listen(self._begin_from_thread)
 
-    def _go_on_as_xdist(self, why: str) -> str:
+    def _go_on_as_xdist(self, why: str) -> None:
+        self._say_all_at_once(why)
         self._start_all()
         self.__class__ = DSession  # type: ignore[assignment]
-        return why
 
     # Events of the broker, which come to the queue from a thread.
 
@@ -142,21 +164,39 @@ class StaggeredSession(DSession):
     # Events of the workers.
 
     def worker_workerready(self, node: WorkerController, workerinfo: WorkerInfo) -> None:
-        super().worker_workerready(node, workerinfo)
-        if node in self._late and node in self._scheduler.nodes:
-            self._scheduler.remove_node(node)
+        with parts.without_adding(self._scheduler, node in self._late):
+            super().worker_workerready(node, workerinfo)
+
+    def worker_collectreport(
+        self, node: WorkerController, rep: pytest.CollectReport | pytest.TestReport
+    ) -> None:
+        if self._is_to_come(node):
+            self._early_reports.setdefault(node, []).append(rep)
+        else:
+            super().worker_collectreport(node, rep)
+
+    def worker_internal_error(self, node: WorkerController, formatted_error: str) -> None:
+        if self._is_to_come(node) and self._scheduler.collection_is_completed:
+            self._leave_out(node, "has failed before it had collected")
+        else:
+            super().worker_internal_error(node, formatted_error)
 
     def worker_collectionfinish(self, node: WorkerController, ids: Sequence[str]) -> None:
         running = self._scheduler.collection_is_completed
-        if node in self._late:
+        if not running:
+            self._look_for_expectations(ids)
+        if self._is_to_come(node):
             if self.shuttingdown:
                 node.shutdown()
                 return
-            if running and self._collected_other_tests(node, ids):
+            if running and parts.collected_other_tests(self._scheduler, ids):
+                self._leave_out(node, "has collected other tests than the first one")
                 node.shutdown()
                 return
             parts.drop_finished_scopes(self._scheduler)
             self._scheduler.add_node(node)
+            for report in self._early_reports.pop(node, []):
+                super().worker_collectreport(node, report)
         if not running:
             self._await_first_workers(node)
         with parts.without_status(self, silent=running):
@@ -164,17 +204,45 @@ class StaggeredSession(DSession):
         if self._scheduler.collection_is_completed:
             parts.end_status(self)
 
+    def _is_to_come(self, node: WorkerController) -> bool:
+        """Whether the scheduler does not have this late worker yet."""
+        return node in self._late and node not in self._scheduler.nodes
+
+    def _look_for_expectations(self, ids: Sequence[str]) -> None:
+        """Before the first test: have all workers come now if the tests count on them."""
+        if self._expectations_known or not self._to_start:
+            return
+        self._expectations_known = True
+        why = expectations.of_tests(self._config.rootpath, ids)
+        if why is None and len(ids) <= self._worker_count:
+            # Each has a worker of its own in xdist, and may wait for what another one does.
+            why = "there are no more tests than workers"
+        if why:
+            self._say_all_at_once(why)
+            self._start_all()
+            self._all_awaited = True
+
+    def _leave_out(self, node: WorkerController, why: str) -> None:
+        parts.say(self, f"pytest-xdist-gnumake: {node.gateway.id} runs no tests: it {why}")
+
     def worker_errordown(self, node: WorkerController, error: object | None) -> None:
         if self._others_go_on_without(node):
             self._config.hook.pytest_testnodedown(node=node, error=error)
             self.report_line(f"\nworker {node.gateway.id} died before it had collected")
             self._active_nodes.remove(node)
-            return
-        super().worker_errordown(node, error)
+        else:
+            super().worker_errordown(node, error)
+        self._await_no_more(node)
+
+    def _await_no_more(self, node: WorkerController) -> None:
+        """Give the tests out if this was the last one whose collection the others waited for.
+
+        Its replacement needs a slot, which may take long.
+        """
+        self._left_out.add(node)
         scheduler = self._scheduler
         if self.shuttingdown or scheduler.collection_is_completed:
             return
-        # The others wait for its collection. Its replacement needs a slot, which may take long.
         self._await_first_workers()
         if scheduler.collection_is_completed and (
             set(scheduler.nodes) & parts.collections(scheduler).keys()
@@ -187,11 +255,8 @@ class StaggeredSession(DSession):
         xdist would replace it, and after some such replacements end the session, without a failed
         test, though tests are left and others run them.
         """
-        nodes = self._scheduler.nodes
-        return (
-            node in self._late
-            and node not in nodes
-            and any(not other.shutting_down for other in nodes)
+        return self._is_to_come(node) and any(
+            not other.shutting_down for other in self._scheduler.nodes
         )
 
     def _await_first_workers(self, node: WorkerController | None = None) -> None:
@@ -201,16 +266,12 @@ class StaggeredSession(DSession):
         them, and tests would be given out to workers that have not collected.
         """
         collected = parts.collections(self._scheduler).keys() | ({node} if node else set())
-        awaited = parts.living(self) - self._late - collected
+        awaited = parts.living(self) - collected - self._left_out
+        if not self._all_awaited:
+            awaited -= self._late
         parts.await_collections(self._scheduler, max(1, len(collected) + len(awaited)))
-
-    def _collected_other_tests(self, node: WorkerController, ids: Sequence[str]) -> bool:
-        """Report a worker that has collected other tests than the first one, as xdist does."""
-        message = parts.difference(self._scheduler, node, ids)
-        if message:
-            report = pytest.CollectReport(node.gateway.id, "failed", message, [])
-            self._config.hook.pytest_collectreport(report=report)
-        return bool(message)
+        if not awaited:  # The status will say who is there, and what there is to do.
+            parts.show_status_only_of(self, {other.gateway.id for other in collected})
 
     def _clone_node(self, node: WorkerController) -> WorkerController:
         """Have a crashed worker replaced, when there is a slot for the new one."""

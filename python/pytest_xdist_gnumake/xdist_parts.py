@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 import execnet
 import pytest
 from xdist.dsession import DSession
-from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling, LoadScopeScheduling, WorkStealingScheduling
 from xdist.workermanage import NodeManager, WorkerController
 
@@ -31,11 +30,13 @@ _SESSION = (
     "terminal",
     "triggershutdown",
     "worker_collectionfinish",
+    "worker_collectreport",
     "worker_errordown",
+    "worker_internal_error",
     "worker_workerready",
 )
 #: These where there is a terminal, the latter of the former.
-_STATUS, _TERMINAL = ("trdist",), ("_isatty",)
+_STATUS, _TERMINAL = ("trdist",), ("_isatty", "_status")
 _NODE_MANAGER = ("group", "setup_node", "specs")
 _WORKER = ("shutdown", "shutting_down")
 _EVERY_SCHEDULER = (
@@ -44,7 +45,6 @@ _EVERY_SCHEDULER = (
     "collection_is_completed",
     "nodes",
     "numnodes",
-    "remove_node",
     "schedule",
 )
 #: What is used of each kind of scheduler.
@@ -166,6 +166,19 @@ def without_status(session: DSession, silent: bool) -> Iterator[None]:
         session.terminal = terminal
 
 
+def show_status_only_of(session: DSession, workers: set[str]) -> None:
+    """Have the status count these workers, and not those that may come."""
+    if session.terminal:
+        for worker in session.trdist._status.keys() - workers:
+            del session.trdist._status[worker]
+
+
+def say(session: DSession, line: str) -> None:
+    """Write a line amid the progress, also with -q."""
+    if session.terminal:
+        session.terminal.write_line(f"\n{line}")
+
+
 def end_status(session: DSession) -> None:
     """Write no more status when workers change theirs."""
     if session.terminal:
@@ -182,13 +195,21 @@ def collections(scheduler: Scheduler) -> dict[WorkerController, list[str]]:
     return scheduler.node2collection
 
 
-def difference(
-    scheduler: Scheduler, node: WorkerController, collection: Sequence[str]
-) -> str | None:
-    """How the tests that a worker has collected differ from those that are run, or None."""
-    return report_collection_diff(
-        scheduler.collection or [], collection, "the first worker", node.gateway.id
-    )
+def collected_other_tests(scheduler: Scheduler, collection: Sequence[str]) -> bool:
+    """Whether a worker has collected other tests than those that are run."""
+    return collection != (scheduler.collection or [])
+
+
+@contextlib.contextmanager
+def without_adding(scheduler: Scheduler, so: bool) -> Iterator[None]:
+    """Keep a worker that is ready from being added to the scheduler meanwhile, if it is so."""
+    if so:
+        scheduler.add_node = lambda node: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        if so:
+            del scheduler.add_node
 
 
 def await_collections(scheduler: Scheduler, number: int) -> None:

@@ -6,7 +6,6 @@ import fcntl
 import json
 import re
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest

@@ -67,6 +67,27 @@ def test_auto_is_the_number_of_job_slots(
     result.stdout.fnmatch_lines(["created: 3*"])
 
 
+@pytest.mark.parametrize(
+    ("variable", "option", "count"),
+    [("2", "", 2), ("2", "1", 1), ("", "2", 2), ("2", "default", 3), ("many", "", 3), ("0", "", 3)],
+)
+def test_auto_is_the_number_of_cpus_by_hand(
+    pytester: pytest.Pytester,
+    jobserver: Jobserver,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    option: str,
+    count: int,
+) -> None:
+    pytester.makepyfile("def test_one(): pass")
+    if sys.version_info >= (3, 13) and variable in ("many", "0"):
+        pytest.skip("Python itself refuses it")
+    monkeypatch.setenv("PYTHON_CPU_COUNT", variable)
+    options = ["-X", f"cpu_count={option}"] if option else []
+    result = pytester.run(sys.executable, *options, "-m", "pytest", "-n", "auto")
+    result.stdout.fnmatch_lines([f"created: {count}*"])
+
+
 def test_a_hook_in_conftest_decides_on_auto(
     pytester: pytest.Pytester, jobserver: Jobserver
 ) -> None:

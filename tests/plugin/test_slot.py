@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -153,9 +155,13 @@ def test_broker_killed(jobserver: Jobserver, capfd: pytest.CaptureFixture[str]) 
     assert isinstance(broker, BrokerProcess)
     slot = JobSlot(Connection(broker.address, "gw0"))
     slot.acquire()
-    (process,) = brokers()
-    os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not brokers())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+        peer.connect(broker.address)
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        life = os.pidfd_open(struct.unpack("3i", credentials)[0])
+    signal.pidfd_send_signal(life, signal.SIGKILL)
+    assert select.select([life], [], [], 60)[0]
+    os.close(life)
     slot.release()
     slot.acquire()
     slot.release()

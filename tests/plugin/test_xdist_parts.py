@@ -9,8 +9,8 @@ from pathlib import Path
 import xdist
 from pytest_xdist_gnumake import xdist_parts
 
-#: What xdist's documentation shows to users, beside its hooks.
-DOCUMENTED = {"gateway"}
+#: What xdist's documentation shows to users, beside its hooks; and pytest's.
+DOCUMENTED = {"gateway", "write_line"}
 
 
 def _trees(folder: Path, *names: str) -> Iterator[ast.AST]:

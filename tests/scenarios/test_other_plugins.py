@@ -164,6 +164,15 @@ def test_fake_file_system_and_clock(suite: Scenario) -> None:
     suite.write(
         "suite/conftest.py",
         "import freezegun, pytest\n"
+        "from pytest_xdist_gnumake.worker import Work\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_protocol(item):\n"
+        "    plugins = item.config.pluginmanager.get_plugins()\n"
+        "    (work,) = [plugin for plugin in plugins if isinstance(plugin, Work)]\n"
+        "    connection = item.config.stash.setdefault(KEY, work._slot._connection._socket)\n"
+        "    assert work._slot._held and work._slot._connection._socket is connection\n"
+        "    return (yield)\n"
+        "KEY = pytest.StashKey()\n"
         "@pytest.fixture(scope='session', autouse=True)\n"
         "def fakes(fs_session):\n"
         "    with freezegun.freeze_time('2020-01-01'):\n"
@@ -175,6 +184,7 @@ def test_fake_file_system_and_clock(suite: Scenario) -> None:
         "@pytest.mark.parametrize('n', range(40))\n"
         "def test_it(n): assert not os.path.exists('/proc')\n",
     )
-    _, outcome = _both(suite, "-n2 -v -p no:timeout")
+    suite.makefile(FIFO, a="neighbour 0.6", b="pytest -n2 -v -p no:timeout suite")
+    outcome = suite.make(FIFO, 2)
     assert "40 passed" in outcome.output
     assert "without job slots" not in outcome.output
