@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from jobserver import Pool
+from jobserver import Jobserver
 from scenario import FIFO, MAKES, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS, Make, Scenario
 from test_without_jobserver import CLIENT_LINE, DUMMY_LINE
 
@@ -142,13 +142,13 @@ def test_a_relative_fifo_and_a_conftest_that_changes_the_folder(suite: Scenario)
 
 
 def test_the_path_of_a_descriptor(suite: Scenario) -> None:
-    pool = Pool(suite.folder, 3, pipe=True)
-    path = f"/proc/{os.getpid()}/fd/{pool.inherited[0]}"
+    jobserver = Jobserver(suite.folder, 3, pipe=True)
+    path = f"/proc/{os.getpid()}/fd/{jobserver.inherited[0]}"
     outcome = suite.pytest("-n4", "suite", MAKEFLAGS=f" -j3 --jobserver-auth=fifo:{path}")
     assert outcome.status == 0, outcome.output
     assert CLIENT_LINE in outcome.output
-    assert pool.count() == 2
-    pool.close()
+    assert jobserver.drain() == jobserver.tokens()
+    jobserver.close()
 
 
 @pytest.mark.parametrize("make", MAKES, ids=str)
