@@ -56,12 +56,12 @@ def _ran(outcome: Outcome) -> dict[str, list[str]]:
 def test_first_test_runs_when_one_worker_is_ready(scenario: Scenario, make: Make) -> None:
     """Two sessions on two slots: each runs its tests on the one worker that it has a slot for."""
     for name in ("one", "two"):
-        scenario.suite(name, 8, 0.02)
+        scenario.suite(name, 12, 0.02)
         scenario.write(f"{name}/conftest.py", CONFTEST.format(seconds=0.3))
     scenario.makefile(make, one="pytest -q -n8 one", two="pytest -q -n8 two")
     outcome = scenario.make(make, 2)
     assert outcome.status == 0, outcome.output
-    assert len(outcome.of("test")) == 16
+    assert len(outcome.of("test")) == 24
     assert _most(outcome) <= 2
     for name in ("one", "two"):
         first = outcome.of("test", name)[0]
@@ -183,7 +183,7 @@ def test_a_worker_that_comes_when_all_is_done_ends_quietly(scenario: Scenario) -
     more = f"def test_near_the_end(): open({str(nearly)!r}, 'w').close(); time.sleep(0.1)\n"
     scenario.suite("suite", 6, 0.05, more=more)
     scenario.write("suite/conftest.py", CONFTEST.format(seconds=0.3))
-    scenario.makefile(FIFO, a=f"neighbour {nearly}", b="pytest -n8 --dist worksteal suite")
+    scenario.makefile(FIFO, a=f"neighbour {nearly}", b="pytest -n4 --dist worksteal suite")
     outcome = scenario.make(FIFO, 2)
     assert outcome.status == 0, outcome.output
     assert "7 passed" in outcome.output
