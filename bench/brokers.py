@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from proc import children_of, comm
 from pytest_xdist_gnumake.broker import BrokerProcess
 from pytest_xdist_gnumake.packets import PacketSocket
 from pytest_xdist_gnumake.protocol import VERSION, Done, Grant, Hello, Want, Welcome, encode
@@ -80,6 +80,13 @@ class RawWorker:
     def descriptor(self) -> int:
         return self._packets.fileno()
 
+    def broker(self) -> int:
+        """The process of the broker: the one that listens, see SO_PEERCRED in unix(7)."""
+        with socket.socket(fileno=os.dup(self.descriptor)) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        pid, _, _ = struct.unpack("3i", credentials)
+        return int(pid)
+
     def close(self) -> None:
         self._packets.close()
 
@@ -110,12 +117,6 @@ def raw_workers(address: str, count: int) -> Iterator[list[RawWorker]]:
             workers.append(RawWorker(packets, f"gw{n}"))
             stack.callback(workers[-1].close)
         yield workers
-
-
-def process_of_broker() -> int:
-    """The process of the broker that this process has started."""
-    (pid,) = [p for p in children_of(os.getpid()) if comm(p) == "jobslots"]
-    return pid
 
 
 @contextlib.contextmanager

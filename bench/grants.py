@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
-from brokers import RawWorker, broker_under_jobserver, process_of_broker, raw_workers
+from brokers import RawWorker, broker_under_jobserver, raw_workers
 from proc import run_time
 from table import Figure, middle
 
@@ -88,4 +88,4 @@ def _broker(clients: int, job_slots: int) -> Iterator[tuple[list[RawWorker], int
         broker_under_jobserver(job_slots) as (broker, _),
         raw_workers(broker.address, clients) as workers,
     ):
-        yield workers, process_of_broker()
+        yield workers, workers[0].broker()

@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def children_of(pid: int) -> list[int]:
-    found = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-    return [number for number in found if parent(number) == pid]
-
-
-def comm(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def parent(pid: int) -> int:
+def is_worker(pid: int) -> bool:
+    """Whether it is a Python that execnet has started."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return b"sys.stdin.readline" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return 0  # It ended meanwhile.
+        return False  # It ended meanwhile.
 
 
 def run_time(pid: int) -> int:
