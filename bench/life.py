@@ -98,7 +98,7 @@ def size() -> list[Figure]:
 
 def waiting() -> list[Figure]:
     """CPU that is used while a test and neighbours hold all slots, and the other workers wait."""
-    seconds, workers = 10.0, 4
+    seconds, workers = 5.0, 4  # After ten the broker takes it for a deadlock.
     with new_scenario() as scenario:
         go, blocked, over = (scenario.folder / name for name in ("go", "blocked", "over"))
         os.mkfifo(go)
@@ -126,7 +126,7 @@ def waiting() -> list[Figure]:
         raise RuntimeError(f"{len(watched) - 1} workers instead of {workers}: nobody waits")
     others = [name for name in used if name != "jobslots"]
     figures = []
-    # The broker looks for a deadlock every ten seconds.
+    # The broker may look once whether it is one.
     watched_for = (("broker", ["jobslots"], 1), (f"{len(others)} workers, 1 in a test", others, 0))
     for what, names, most in watched_for:
         cpu, wakes = sum(used[n] for n in names), sum(woken[n] for n in names)
