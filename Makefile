@@ -1,6 +1,6 @@
 # make demo    see it work: a Makefile with linters and pytest, and how many things ran at each moment
 # make check   every test
-# make bench   figures, as ratios of medians
+# make bench   figures beside those of others, as ratios of medians: docs/benchmarks.md
 # make fuzz    bad input, made up for FUZZ_SECONDS=30
 # Each does all its own set-up, in .venv and build/.
 
@@ -137,10 +137,13 @@ MINUTES ?= 10
 soak: $(VENV)/installed
 	$(PYTHON) tests/scenarios/chaos.py --minutes $(MINUTES)
 
+# All of them write docs/benchmarks.md; `make bench BENCH="empty share"` runs these and writes nothing.
+BENCH :=
 bench: $(VENV)/installed $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/bench -DJOBSLOTS_BUILD_BENCHMARKS=ON >/dev/null
 	$(VENV)/bin/cmake --build build/bench
-	$(PYTHON) bench/run.py
+	tools/bench-venvs build/dist/*.whl
+	$(PYTHON) bench/run.py $(if $(BENCH),$(BENCH),--write docs/benchmarks.md)
 
 clean:
 	rm -rf build $(VENV) .venvs

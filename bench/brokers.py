@@ -6,22 +6,14 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_xdist_gnumake.broker import BrokerProcess
 from pytest_xdist_gnumake.packets import PacketSocket
-from pytest_xdist_gnumake.protocol import (
-    VERSION,
-    Done,
-    Grant,
-    Hello,
-    ToWorker,
-    Want,
-    Welcome,
-    decode_for_worker,
-)
+from pytest_xdist_gnumake.protocol import VERSION, Done, Grant, Hello, Want, Welcome, encode
 from scenarios import Jobserver
 
 
@@ -57,12 +49,15 @@ def broker_under_jobserver(job_slots: int) -> Iterator[tuple[BrokerProcess, Jobs
 class RawWorker:
     """A worker's connection, message by message."""
 
-    def __init__(self, address: str, name: str) -> None:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connected.connect(address)
-        self._packets = PacketSocket(connected)
+    def __init__(self, packets: PacketSocket, name: str) -> None:
+        self._packets = packets
         self._packets.send(Hello(VERSION, "worker", name))
         self._expect(Welcome(VERSION))
+
+    @classmethod
+    def connect(cls, address: str, name: str) -> RawWorker:
+        """This process as a worker: a process is one at most."""
+        return cls(PacketSocket.connect(address), name)
 
     def want(self) -> None:
         self._packets.send(Want())
@@ -70,20 +65,58 @@ class RawWorker:
     def wait_for_grant(self) -> None:
         self._expect(Grant())
 
+    def acquire(self) -> None:
+        self.want()
+        self.wait_for_grant()
+
     def done(self) -> None:
         self._packets.send(Done())
+
+    def receive(self) -> bytes:
+        """The next message, waited for."""
+        return self._packets.receive()
 
     @property
     def descriptor(self) -> int:
         return self._packets.fileno()
 
+    def broker(self) -> int:
+        """The process of the broker: the one that listens, see SO_PEERCRED in unix(7)."""
+        with socket.socket(fileno=os.dup(self.descriptor)) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        pid, _, _ = struct.unpack("3i", credentials)
+        return int(pid)
+
     def close(self) -> None:
         self._packets.close()
 
-    def _expect(self, message: ToWorker) -> None:
-        received = decode_for_worker(self._packets.receive())
-        if received != message:
-            raise RuntimeError(f"expected {message}, not {received}")
+    def _expect(self, message: Welcome | Grant) -> None:
+        received = self.receive()
+        while received == b"yield":  # Asked to give its slot up, which it does when it likes.
+            received = self.receive()
+        if received != encode(message):
+            raise RuntimeError(f"expected {message}, not {received!r}")
+
+
+@contextlib.contextmanager
+def raw_workers(address: str, count: int) -> Iterator[list[RawWorker]]:
+    """So many workers, each of a process of its own, which all do what this process says."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, contextlib.ExitStack() as stack:
+        workers = []
+        for n in range(count):
+
+            def connect() -> PacketSocket:
+                packets = PacketSocket.connect(address)
+                socket.send_fds(theirs, [b"."], [packets.fileno()])
+                return packets
+
+            stack.enter_context(child(begin=connect))
+            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
+            packets = PacketSocket(socket.socket(fileno=descriptor))
+            workers.append(RawWorker(packets, f"gw{n}"))
+            stack.callback(workers[-1].close)
+        yield workers
 
 
 @contextlib.contextmanager

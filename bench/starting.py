@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from statistics import median
 
+from contenders import ALL, OURS, Contender
+from rounds import rounds
 from scenarios import FIFO, WITHOUT_PLUGIN, Outcome, new_scenario, run_make, write_mark
-from table import Figure, beside, middle
+from table import Figure, beside, differences, middle
 
 SECOND = 1e9  # Spans are in nanoseconds.
 
@@ -24,6 +26,81 @@ if worker:
 """
 
 
+# A plugin that logs how far a session has come on the way to its first test.
+STAGES = """
+import os
+import pytest
+from spans import log
+
+in_worker = "PYTEST_XDIST_WORKER" in os.environ
+log("begin", "stage", "worker" if in_worker else "controller")
+
+@pytest.hookimpl(trylast=True, optionalhook=True)
+def pytest_xdist_setupnodes():
+    log("begin", "stage", "setup")
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    if in_worker:
+        log("begin", "stage", "collected")
+"""
+
+#: In their order, each logged by whoever comes there first.
+STAGE_NAMES = {
+    "controller": "`pytest` to its first plugin",
+    "setup": "on to the set-up of workers",
+    "worker": "on to the first worker's first plugin",
+    "collected": "on to the end of its collection",
+    "test": "on to the first test",
+}
+
+
+def first_test() -> list[Figure]:
+    """From `pytest` to the begin of the first test: -n2 under make -j2."""
+
+    def stages(contender: Contender, *, without: bool) -> list[float]:
+        """Milliseconds from the start of `pytest` to each stage."""
+        with new_scenario() as scenario:
+            scenario.suite("suite", 4, 0.01)
+            scenario.write("stages.py", STAGES)
+            command = contender.pytest("-q -n2 -p stages suite", without=without)
+            scenario.makefile(FIFO, session=f"{write_mark(scenario)} session 0\n{command}")
+            outcome = run_make(scenario, FIFO, 2)
+        begin = outcome.of("mark")[0].end
+        logged = [outcome.of("stage", name) for name in STAGE_NAMES if name != "test"]
+        return [(spans[0].begin - begin) / 1e6 for spans in [*logged, outcome.of("test")]]
+
+    figures = []
+    for contender in ALL:
+        pairs = [
+            [stages(contender, without=without) for without in (False, True)]
+            for _ in rounds(15 if contender is OURS else 5)
+        ]
+        values, others = zip(*[(ours[-1], plain[-1]) for ours, plain in pairs], strict=True)
+        more = differences(values, others)
+        figure = Figure(
+            str(contender),
+            f"{middle(more, 'ms')} more",
+            f"{median(values):.0f} ms with the plugin, {median(others):.0f} ms without",
+        )
+        figures.append(figure.at_most(10, median(more)) if contender is OURS else figure)
+        if contender is OURS:
+            figures += _where_it_goes(pairs)
+    return figures
+
+
+def _where_it_goes(pairs: list[list[list[float]]]) -> list[Figure]:
+    figures = []
+    for number, name in enumerate(STAGE_NAMES.values()):
+        ours, plain = (
+            [stages[number] - (stages[number - 1] if number else 0) for stages in runs]
+            for runs in zip(*pairs, strict=True)
+        )
+        what = f"of these: {name}"
+        figures.append(Figure(what, f"{middle(differences(ours, plain), 'ms')} more"))
+    return figures
+
+
 def two_sessions() -> list[Figure]:
     """The first test of each of two sessions that share two slots."""
 
@@ -39,7 +116,7 @@ def two_sessions() -> list[Figure]:
         begins = {s.name: s.begin for s in outcome.of("mark")}
         return [(outcome.of("test", name)[0].begin - begins[name]) / SECOND for name in names]
 
-    pairs = [(first(["one", "two"], 8), first(["one"], 1)) for _ in range(3)]
+    pairs = [(first(["one", "two"], 8), first(["one"], 1)) for _ in rounds(2)]
     values = [max(both) for both, _ in pairs]
     others = [alone[0] for _, alone in pairs]
     ratio = median(values) / median(others)
@@ -48,9 +125,7 @@ def two_sessions() -> list[Figure]:
             "first test, later of two sessions -n8 under -j2, conftest 1 s",
             middle(values, "s", 2),
             beside("-n1 alone", values, others, "s"),
-            "ratio <= 1.5",
-            ratio <= 1.5,
-        )
+        ).promised("ratio at most 1.5", ratio <= 1.5)
     ]
 
 
@@ -74,9 +149,8 @@ def neighbour_ends() -> list[Figure]:
         second = next(s for s in outcome.of("start") if s.name == "gw1")
         return (second.begin - outcome.of("neighbour", "b")[0].end) / SECOND
 
-    values = [run() for _ in range(5)]
-    met = max(values) <= 0.2
-    return [Figure("second worker's start", middle(values, "s", 3), "", "<= 0.2 s", met)]
+    values = [run() for _ in rounds(5)]
+    return [Figure("second worker's start", middle(values, "s", 3)).at_most(0.2, max(values))]
 
 
 def wide() -> list[Figure]:
@@ -92,21 +166,16 @@ def wide() -> list[Figure]:
         begin, end = outcome.of("mark")
         return (end.begin - begin.end) / SECOND
 
-    figures = []
-    for workers in (8, 4):
-        pairs = [(run(f"-n{workers}"), run(f"-n4 {WITHOUT_PLUGIN}")) for _ in range(5)]
-        values, others = [a for a, _ in pairs], [b for _, b in pairs]
-        ratio = median(a / b for a, b in pairs)
-        figures.append(
-            Figure(
-                f"400 tests of 50 ms, -n{workers} under -j4",
-                middle(values, "s", 2),
-                beside("-n4 without plugin", values, others, "s"),
-                "ratio <= 1.05",
-                ratio <= 1.05,
-            )
-        )
-    return figures
+    pairs = [(run("-n8"), run(f"-n4 {WITHOUT_PLUGIN}")) for _ in rounds(3)]
+    values, others = [a for a, _ in pairs], [b for _, b in pairs]
+    ratio = median(a / b for a, b in pairs)
+    return [
+        Figure(
+            "400 tests of 50 ms, -n8 under -j4",
+            middle(values, "s", 2),
+            beside("-n4 without plugin", values, others, "s"),
+        ).promised("ratio at most 1.05", ratio <= 1.05)
+    ]
 
 
 def staircase() -> list[Figure]:
@@ -131,14 +200,11 @@ def staircase() -> list[Figure]:
 
     figures = []
     for mode in ("load", "worksteal"):
-        values = [to_ideal(run(mode)) for _ in range(3)]
+        values = [to_ideal(run(mode)) for _ in rounds(2)]
         figures.append(
             Figure(
                 f"{tests} tests, neighbours of 1, 2 and 3 s, {mode}: time by ideal",
                 middle(values, digits=3),
-                "",
-                "<= 1.1",
-                median(values) <= 1.1,
-            )
+            ).at_most(1.1, median(values))
         )
     return figures
