@@ -299,6 +299,8 @@ class BrokerProcess:
 def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
     """Wait for a packet, without a limit or for so many looks. OSError where none can come."""
     for _ in itertools.count() if looks is None else range(looks):
+        if not packets.is_ours():
+            raise ConnectionError("a conftest file has closed the socket")
         with contextlib.suppress(TimeoutError):
             return packets.receive()
     raise TimeoutError("the job slot broker does not answer")
