@@ -120,4 +120,4 @@ def _controller_lives() -> bool:
     while frame and frame.f_globals.get("__name__") != "__channelexec__":  # xdist's, in execnet.
         frame = frame.f_back
     channel = frame.f_globals.get("channel") if frame else None
-    return channel is None or bool(channel.gateway.hasreceiver())
+    return channel is None or not channel.isclosed()

@@ -32,5 +32,5 @@ class PytestRun:
         links = [str(link.readlink()) for link in Path(f"/proc/{self.broker()}/fd").iterdir()]
         inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
         sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-        (path,) = {s[7] for s in sockets if len(s) > 7 and s[6] in inodes}
+        (path,) = {s[7] for s in sockets if len(s) > 7 and s[6] in inodes and s[7][0] == "/"}
         return Path(path)

@@ -79,7 +79,7 @@ def _end_with(scenario: Scenario, conftest: str) -> None:
 
 
 def test_a_worker_becomes_another_program(scenario: Scenario) -> None:
-    """xdist sees its channel end and replaces it; its process lives on, and must not keep a slot."""
+    """xdist sees its channel end and replaces it; its process must not live on, with a slot."""
     scenario.suite("suite", 30, 0.02)
     done = scenario.folder / "done"
     scenario.write(

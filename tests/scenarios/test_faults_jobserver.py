@@ -58,9 +58,11 @@ def test_waiting_costs_no_cpu(scenario: Scenario, make: Make) -> None:
     scenario.makefile(make, a=f"neighbour {long.stop}", b="pytest -q -n4 suite")
     process = scenario.start(*make.command, "-j2")
     long.wait()
-    (broker,) = scenario.brokers()
-    # The broker and the workers.
-    waiting = [p for p in scenario.processes() if parent(p) == parent(broker)]
+    processes = scenario.processes()
+    (controller,) = {parent(p) for p in processes} & {
+        p for p, name in processes.items() if name not in ("make", "sh")
+    }
+    waiting = [*scenario.brokers(), *(p for p in processes if parent(p) == controller)]
     assert len(waiting) > 1
     wait_until(lambda: all(state(p) == "S" for p in waiting))
     before = {p: cpu_ticks(p) for p in waiting}

@@ -17,7 +17,7 @@ def guard(*args, **kwargs):
 #: But for what this test itself uses.
 CLEAR = """
 import os
-KEPT = ("RECORDING_LOG", "SCENARIO_MARK", "PYTEST_DEBUG_TEMPROOT")
+KEPT = ("SPAN_LOG", "SCENARIO_MARK", "PYTEST_DEBUG_TEMPROOT")
 def clear():
     kept = {name: os.environ[name] for name in KEPT}
     os.environ.clear()
