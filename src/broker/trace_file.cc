@@ -7,7 +7,14 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "jobslots/unique_fd.h"
 
 namespace jobslots {
 namespace {
@@ -38,7 +45,61 @@ bool is_trace(int fd) {
   return text == kBegin || text == kEmpty;
 }
 
+/// How long a write may take before it is not waited for.
+constexpr std::chrono::milliseconds kPatience{50};
+/// And at the trace's end.
+constexpr std::chrono::milliseconds kEndPatience{2000};
+
 }  // namespace
+
+/// What the trace and its thread share.
+struct TraceFile::Writer {
+  explicit Writer(UniqueFd fd) : file(std::move(fd)) {}
+
+  void run();
+  std::string write(const std::string& events);
+  bool idle() const { return queue.empty() && !writing; }
+
+  UniqueFd file;
+  off_t end = 1;  ///< Where the closing bracket is. The thread's alone.
+  std::mutex mutex;
+  std::condition_variable changed;
+  // Under the mutex:
+  std::string queue;
+  bool writing = false;
+  bool closed = false;
+  bool stalls = false;  ///< The last write was not waited for to its end.
+  std::string failure;
+};
+
+void TraceFile::Writer::run() {
+  std::unique_lock lock(mutex);
+  for (;;) {
+    changed.wait(lock, [this] { return !queue.empty() || closed; });
+    if (queue.empty()) return;
+    const std::string events = std::exchange(queue, {});
+    writing = true;
+    lock.unlock();
+    std::string why = write(events);
+    lock.lock();
+    writing = stalls = false;
+    if (!why.empty()) failure = std::move(why);
+    changed.notify_all();
+    if (!failure.empty()) return;
+  }
+}
+
+std::string TraceFile::Writer::write(const std::string& events) {
+  // The first one stands behind the opening bracket.
+  const std::string text = (end == 1 ? "\n" : ",\n") + events;
+  if (!write_all(file.get(), text + std::string(kEnd), end)) {
+    std::string why = std::strerror(errno);
+    if (ftruncate(file.get(), end) == 0) write_all(file.get(), kEnd, end);
+    return why;
+  }
+  end += static_cast<off_t>(text.size());
+  return "";
+}
 
 std::variant<TraceFile, std::string> TraceFile::open(const std::string& path) {
   // Not blocking, whatever kind of file it is.
@@ -56,20 +117,40 @@ std::variant<TraceFile, std::string> TraceFile::open(const std::string& path) {
   if (ftruncate(file.get(), 0) != 0 || !write_all(file.get(), kEmpty, 0)) {
     return std::string(std::strerror(errno));
   }
-  return TraceFile(std::move(file));
+  auto writer = std::make_shared<Writer>(std::move(file));
+  try {
+    std::thread([writer] { writer->run(); }).detach();
+  } catch (const std::system_error& error) {
+    return std::string(error.code().message());
+  }
+  return TraceFile(std::move(writer));
+}
+
+TraceFile::~TraceFile() {
+  if (!writer_) return;  // Moved from.
+  std::unique_lock lock(writer_->mutex);
+  writer_->closed = true;
+  writer_->changed.notify_all();
+  writer_->changed.wait_for(lock, kEndPatience,
+                            [this] { return writer_->idle() || !writer_->failure.empty(); });
 }
 
 std::string TraceFile::append(std::string_view events) {
-  if (events.empty()) return "";
-  // The first one stands behind the opening bracket.
-  const std::string text = (end_ == 1 ? "\n" : ",\n") + std::string(events);
-  if (!write_all(file_.get(), text + std::string(kEnd), end_)) {
-    const std::string why = std::strerror(errno);
-    if (ftruncate(file_.get(), end_) == 0) write_all(file_.get(), kEnd, end_);
-    return why;
+  std::unique_lock lock(writer_->mutex);
+  if (!events.empty() && writer_->failure.empty()) {
+    if (writer_->queue.size() + events.size() > kQueueLimit) {
+      writer_->failure = "its disk is too slow";
+      return writer_->failure;
+    }
+    if (!writer_->queue.empty()) writer_->queue += ",\n";
+    writer_->queue += events;
+    writer_->changed.notify_all();
+    if (!writer_->stalls) {
+      writer_->stalls = !writer_->changed.wait_for(
+          lock, kPatience, [this] { return writer_->idle() || !writer_->failure.empty(); });
+    }
   }
-  end_ += static_cast<off_t>(text.size());
-  return "";
+  return writer_->failure;
 }
 
 }  // namespace jobslots
