@@ -310,9 +310,9 @@ def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
 def _where_it_has_gone(environment: Mapping[str, str]) -> str:
     """Why make's variables are not there though make is, and the cure; nothing where all is well.
 
-    Where MAKEFLAGS is set, if only to nothing, somebody has said that it is to be so.
+    Where MAKEFLAGS is set to nothing, somebody has said that it is to be so.
     """
-    if "MAKEFLAGS" in environment or not is_below_make_with_jobs():
+    if not environment.get("MAKEFLAGS", "-").strip() or not is_below_make_with_jobs():
         return ""
     doctor = run(
         [EXECUTABLE, "doctor", "--json"],

@@ -248,7 +248,7 @@ def test_an_environment_without_makeflags(suite: Scenario, make: Make, cleaner: 
     above = found.json["make_above"]
     assert found.json["detail"].startswith(("make is above this (process ", "make (process "))
     assert Path(above["path"]).samefile(make.command[0])
-    assert found.reason_line is None
+    assert found.reason_line == found.json["message"]
 
 
 @pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
