@@ -74,11 +74,12 @@ class Client {
   /// waited for while that is in use.
   [[nodiscard]] std::optional<Slot> acquire(int other_fd);
 
-  /// Waits for a slot, without using CPU. For a program that runs one job at a time: one that has
-  /// others running would not notice when they end, and wait for ever once all slots are its own.
-  /// If the jobserver is lost, only the implicit slot is left: then this returns nothing while that
-  /// is in use.
-  [[nodiscard]] std::optional<Slot> acquire();
+  /// As other_fd: nobody in this program could give a slot back meanwhile, so only the jobserver is
+  /// waited for. Where that is lost, nothing comes back while the implicit slot is in use.
+  static constexpr int kNothingElse = -1;
+  /// A program that holds all slots for jobs of its own would wait for ever: say what else to wait
+  /// for.
+  std::optional<Slot> acquire() = delete;
 
   /// For an event loop of one's own: readable when there is a token, or the jobserver is lost. Call
   /// try_acquire then, and also when a slot of this client has been given back, as that may be the

@@ -37,8 +37,9 @@ class TokenSource {
 
   /// What it was opened from.
   const Makeflags& makeflags() const { return makeflags_; }
-  /// The make whose descriptors it was opened through, where this process was not given any.
-  std::optional<pid_t> make_process() const { return make_process_; }
+  /// The process whose descriptors it was opened through, where this one was not given any: a make,
+  /// or a program below it that serves a jobserver of its own.
+  std::optional<pid_t> holder() const { return holder_; }
 
   /// Becomes readable when there is a token to take, writable when one can be returned.
   int read_fd() const { return read_.get(); }
@@ -66,7 +67,7 @@ class TokenSource {
   std::optional<char> take_from_shared_pipe();
 
   Makeflags makeflags_;
-  std::optional<pid_t> make_process_;
+  std::optional<pid_t> holder_;
   UniqueFd read_;
   UniqueFd write_;  ///< Empty where read_ is open for both (fifo, device, socket).
   Access read_access_;

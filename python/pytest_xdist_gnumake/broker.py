@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import sys
 from _thread import start_new_thread
@@ -11,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from subprocess import DEVNULL, Popen, TimeoutExpired
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired, run
 
+from .ancestors import is_below_make_with_jobs
 from .executable import EXECUTABLE
 from .originals import original
 from .packets import PacketSocket, socket_pair
@@ -130,11 +132,13 @@ class BrokerProcess:
         """
         if environment is None:
             environment = os.environ
-        if not speaks_of_jobserver(environment):
-            return NoBroker("")
+        there_is_one = speaks_of_jobserver(environment)
         if not sys.platform.startswith("linux"):
-            return NoBroker(f"job slots are shared on Linux only, not on {sys.platform}")
+            elsewhere = f"job slots are shared on Linux only, not on {sys.platform}"
+            return NoBroker(elsewhere if there_is_one else "")
         try:
+            if not there_is_one:
+                return NoBroker(_where_it_has_gone(environment))
             return cls._start(environment, folder)
         except Exception as error:  # Whatever a conftest file has made of Python's modules.
             return NoBroker(f"the job slot broker cannot be started: {error!r}")
@@ -296,9 +300,31 @@ class BrokerProcess:
 def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
     """Wait for a packet, without a limit or for so many looks. OSError where none can come."""
     for _ in itertools.count() if looks is None else range(looks):
+        if not packets.is_ours():
+            raise ConnectionError("a conftest file has closed the socket")
         with contextlib.suppress(TimeoutError):
             return packets.receive()
     raise TimeoutError("the job slot broker does not answer")
+
+
+def _where_it_has_gone(environment: Mapping[str, str]) -> str:
+    """Why make's variables are not there though make is, and the cure; nothing where all is well.
+
+    Where MAKEFLAGS is set, if only to nothing, somebody has said that it is to be so.
+    """
+    if "MAKEFLAGS" in environment or not is_below_make_with_jobs():
+        return ""
+    doctor = run(
+        [EXECUTABLE, "doctor", "--json"],
+        env=environment,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        timeout=_LOOKS * _LOOK,
+        check=False,
+    )
+    found = json.loads(doctor.stdout)
+    return str(found["message"]) if found["reason"] == "removed" else ""
 
 
 def _spawn(socket: int, environment: Mapping[str, str], folder: str | None) -> Popen[bytes]:

@@ -25,6 +25,9 @@ from .protocol import decode_for_worker as decode
 
 A = TypeVar("A", bound=ToWorker)
 
+#: What a worker wants its slot for at last.
+FINISHING = "finishing"
+
 
 class Connection:
     """How a worker speaks with the broker.
@@ -136,11 +139,12 @@ class JobSlot:
     def acquire(self, work: str = "") -> None:
         """Wait until this worker holds a job slot.
 
-        ``work`` is for the trace: ``starting``, ``finishing``, or ``test`` and a node id.
+        ``work`` is for the trace: ``starting``, `FINISHING`, or ``test`` and a node id. That a
+        worker finishes is always said: where the controller is dead, it does not wait for that.
         """
         if self._held or not self._is_in_use():
             return
-        want = Want(work if self.traced else "")
+        want = Want(work if self.traced or work == FINISHING else "")
         for _ in range(2):  # The second time over a new connection.
             with contextlib.suppress(Exception):
                 self._connection.ask(want, Grant)

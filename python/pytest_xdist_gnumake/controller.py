@@ -13,6 +13,7 @@ import execnet
 import pytest
 
 from .broker import BrokerProcess, NoBroker
+from .originals import original
 from .report import closing_lines, lent_line
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Controller:
         name = self._config.getoption("--jobslots-trace")
         if name is None:
             return
-        file = self._config.invocation_params.dir / name.replace("%p", str(os.getpid()))
+        file = self._config.invocation_params.dir / name.replace("%p", str(original.getpid()))
         if isinstance(self._broker, BrokerProcess) and not why_not:
             words = [
                 word
@@ -148,11 +149,12 @@ class Controller:
         except ImportError:
             self._say_all_at_once("this version of pytest-xdist is not known")
             return
-        if reason := staggered.why_not(self._config, specs):
-            self._say_all_at_once(reason)
-        else:
+        reason = staggered.why_not(self._config, specs)
+        if reason is None:
             staggered.stagger(self._config, broker, specs, self._say_all_at_once)
             self._adopt_scheduler = staggered.adopt_scheduler
+        else:
+            self._say_all_at_once(reason)
 
     def _say_all_at_once(self, reason: str) -> None:
         if self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.

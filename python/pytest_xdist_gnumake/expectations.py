@@ -6,10 +6,12 @@ before any test runs; it cannot ask for that, but it can be seen from its files.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -53,7 +55,8 @@ def of_tests(root: Path, nodeids: Iterable[str]) -> str | None:
 
 def _python_files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
-        yield from sorted(folder.glob("*.py"))
+        with contextlib.suppress(OSError):
+            yield from sorted(folder.glob("*.py"))
 
 
 def _of_files(files: Iterable[Path]) -> str | None:
@@ -70,12 +73,10 @@ def _of_files(files: Iterable[Path]) -> str | None:
 
 def _file(plugin: object) -> Path | None:
     """Where a plugin's code is; None for pytest's, xdist's and this one."""
-    name = getattr(plugin, "__name__", None)
-    module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is not plugin:
-        module = sys.modules.get(type(plugin).__module__)
-    file = getattr(plugin if module is None else module, "__file__", None)
-    if not file or (module and module.__name__.partition(".")[0] in _OURS):
+    kind = plugin if isinstance(plugin, type) else type(plugin)
+    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if module is None or not file or module.__name__.partition(".")[0] in _OURS:
         return None
     return Path(file)
 

@@ -2,7 +2,7 @@
 
 They close descriptors and open others under the same numbers; they put guards in the place of
 ``socket.socket`` and of its methods. So the socket is one of the C type, which cannot be patched,
-and its descriptor is looked at before each use.
+and its descriptor is looked at before each message that is sent.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class PacketSocket:
 
     def send(self, message: Message) -> None:
         """OSError where the other side has gone, or the socket is not there any more."""
-        self._check()
+        if not self.is_ours():
+            raise ConnectionError("the descriptor of the socket has been closed")
         self._socket.send(encode(message))
 
     def receive(self) -> bytes:
-        """The next packet, or nothing where the other side has gone; OSError as for `send`."""
-        self._check()
+        """The next packet, or nothing where the other side has gone."""
         return self._socket.recv(SIZE_LIMIT)
 
     def has_packet(self) -> bool:
@@ -79,10 +79,6 @@ class PacketSocket:
             self._socket.close()
         else:
             self._socket.detach()
-
-    def _check(self) -> None:
-        if not self.is_ours():
-            raise ConnectionError("the descriptor of the socket has been closed")
 
     def _identity_now(self) -> tuple[int, int]:
         status = original.fstat(self._socket.fileno())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_type_hints
 
 #: A broker refuses to speak any other.
@@ -314,6 +315,7 @@ def decode_for_broker(packet: bytes) -> ToBroker | None:
     return _decode(packet, _TO_BROKER)
 
 
+@lru_cache(maxsize=8)
 def decode_for_worker(packet: bytes) -> ToWorker | None:
     """What the broker says to a worker, or None where it is no message, as at the socket's end."""
     return _decode(packet, _TO_WORKER)
@@ -324,6 +326,7 @@ def decode_for_controller(packet: bytes) -> ToController | None:
     return _decode(packet, _TO_CONTROLLER)
 
 
+@lru_cache(maxsize=8, typed=True)  # A worker says the same all the time. Tuples alone are equal.
 def encode(message: Message) -> bytes:
     """The packet for a message.
 

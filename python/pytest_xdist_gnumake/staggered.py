@@ -150,10 +150,16 @@ class StaggeredSession(DSession):
         """There is a job slot for this worker."""
         if self.shuttingdown or not parts.tests_are_left(self._scheduler):
             self._start_no_more()
-        if worker_id in self._to_start:
-            self._start(worker_id)
-        else:
+        if worker_id not in self._to_start:
             self._broker.cancel(worker_id)
+            return
+        try:
+            self._start(worker_id)
+        except Exception as error:
+            if not parts.living(self):
+                raise
+            self._broker.cancel(worker_id)
+            parts.say(self, f"pytest-xdist-gnumake: {worker_id} cannot be started: {error!r}")
 
     def worker_broker_lost(self) -> None:
         """No slot will come any more: go on as xdist does."""
@@ -294,8 +300,10 @@ class StaggeredSession(DSession):
     def _start(self, worker_id: str) -> None:
         spec = self._to_start.pop(worker_id)
         self._broker.announce()
-        self._late.add(parts.set_up(self, spec))
-        parts.keep_alive_no_more_for(self, spec)
+        try:
+            self._late.add(parts.set_up(self, spec))
+        finally:
+            parts.keep_alive_no_more_for(self, spec)
 
     def _start_all(self) -> None:
         for worker_id in list(self._to_start):

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from .connection import Connection, JobSlot
+from .connection import FINISHING, Connection, JobSlot
 from .next_test import share_fixtures, test_at_hand
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Work:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, T, T]:
         # Held until pytest unconfigures, when the slot is closed.
-        self._slot.acquire("finishing")
+        self._slot.acquire(FINISHING)
         return (yield)
 
 

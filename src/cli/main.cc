@@ -30,7 +30,7 @@ constexpr std::array kCommands{
 
 void print_help(std::FILE* file) {
   std::fputs(
-      "usage: jobslots [--help | --version | COMMAND]\n"
+      "usage: jobslots [--help | --version | COMMAND [--help]]\n"
       "\n"
       "Shares the job slots of GNU make among the workers of a pytest-xdist session.\n"
       "\n"
@@ -41,7 +41,13 @@ void print_help(std::FILE* file) {
   }
 }
 
+bool is_help(const std::string& word) { return word == "--help" || word == "-h"; }
+
 int run_command(const Command& command, Arguments arguments) {
+  if (command.run == jobslots::broker_command && std::ranges::any_of(arguments, is_help)) {
+    std::printf("usage: jobslots %s\n\nIt is to %s.\n", command.name.data(), command.help);
+    return EXIT_SUCCESS;
+  }
   try {
     return command.run(arguments);
   } catch (const jobslots::UsageError& error) {
@@ -55,11 +61,11 @@ int run_command(const Command& command, Arguments arguments) {
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::string first = words.empty() ? "" : words.front();
-  if (first == "--help" || first == "-h") {
+  if (is_help(first)) {
     print_help(stdout);
     return EXIT_SUCCESS;
   }
-  if (first == "--version") {
+  if (first == "--version" || first == "-V") {
     std::printf("jobslots %s\n", jobslots::kVersion);
     return EXIT_SUCCESS;
   }

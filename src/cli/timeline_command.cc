@@ -35,6 +35,7 @@ constexpr const char* kHelp =
     "Exit status: 0 drawn, 1 not, 2 wrong arguments.\n";
 
 struct Options {
+  bool help = false;
   std::vector<std::string> traces;
   std::string output = "timeline.html";
 };
@@ -45,6 +46,10 @@ Options parsed(Arguments arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     constexpr std::string_view kOutput = "--output=";
+    if (!only_names && (word == "--help" || word == "-h")) {
+      options.help = true;
+      return options;
+    }
     if (!only_names && word == "--") {
       only_names = true;
     } else if (!only_names && word.starts_with(kOutput)) {
@@ -146,11 +151,11 @@ void write(const std::string& path, const std::string& text) {
 }  // namespace
 
 int timeline_command(Arguments arguments) {
-  if (arguments.size() == 1 && (arguments.front() == "--help" || arguments.front() == "-h")) {
+  const Options options = parsed(arguments);
+  if (options.help) {
     std::printf("%s%s", kUsage, kHelp);
     return EXIT_SUCCESS;
   }
-  const Options options = parsed(arguments);
   try {
     timeline::TraceReader reader;
     for (const std::string& path : without_repetitions(options.traces)) read(reader, path);

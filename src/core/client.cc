@@ -12,9 +12,8 @@
 namespace jobslots {
 namespace {
 
-constexpr int kNone = -1;  ///< No descriptor: poll(2) passes negative ones over.
-
-/// Waits for one of two things. Where the system cannot do that now, it has to be asked again.
+/// Waits for one of two things; poll(2) passes over descriptors that are negative. Where the system
+/// cannot do that now, it has to be asked again.
 void wait(pollfd one, pollfd other) {
   std::array<pollfd, 2> both{one, other};
   if (poll(both.data(), both.size(), -1) < 0 && errno != EINTR) {
@@ -57,7 +56,7 @@ void Slot::give_back() {
     return;
   }
   while (!jobserver->tokens.try_return(*token_)) {
-    wait({jobserver->tokens.write_fd(), POLLOUT, 0}, {kNone, 0, 0});
+    wait({jobserver->tokens.write_fd(), POLLOUT, 0}, {-1, 0, 0});
   }
 }
 
@@ -80,20 +79,14 @@ std::optional<Slot> Client::try_acquire() {
 std::optional<Slot> Client::acquire(int other_fd) {
   for (;;) {
     if (auto slot = try_acquire()) return slot;
+    const int token_fd = lost() ? kNothingElse : fd();
+    if (token_fd < 0 && other_fd < 0) return std::nullopt;
     if (is_readable(other_fd)) return std::nullopt;
-    wait({lost() ? kNone : fd(), POLLIN, 0}, {other_fd, POLLIN, 0});
+    wait({token_fd, POLLIN, 0}, {other_fd, POLLIN, 0});
   }
 }
 
-std::optional<Slot> Client::acquire() {
-  for (;;) {
-    if (auto slot = try_acquire()) return slot;
-    if (lost()) return std::nullopt;
-    wait({fd(), POLLIN, 0}, {kNone, 0, 0});
-  }
-}
-
-int Client::fd() const { return jobserver_ ? jobserver_->tokens.read_fd() : kNone; }
+int Client::fd() const { return jobserver_ ? jobserver_->tokens.read_fd() : -1; }
 
 bool Client::lost() const { return !jobserver_ || jobserver_->tokens.lost(); }
 

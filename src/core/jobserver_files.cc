@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string>
 
+#include "core/descriptor_pair.h"
+#include "core/issuer.h"
 #include "system/processes.h"
 
 namespace jobslots {
@@ -70,106 +72,10 @@ Result<UniqueFd> open_fifo(const std::string& place, const std::string& path) {
   return cannot_open(path, error == EPERM ? ENXIO : error);
 }
 
-/// A jobserver's descriptors in one process.
-struct Pair {
-  struct End {
-    struct stat status {};
-    bool usable = false;  ///< Open in the right direction, and a pipe or socket.
-    bool is_fifo() const { return S_ISFIFO(status.st_mode); }
-  };
-  pid_t process = 0;  ///< 0: this one.
-  End read;
-  End write;
-  int error = 0;  ///< Why they could not be looked at: EBADF where they are closed.
-
-  bool usable() const { return error == 0 && read.usable && write.usable; }
-  bool one_pipe() const { return usable() && read.is_fifo() && same_file(read, write); }
-  /// Whether both have the same files there, whoever has opened them.
-  bool same_as(const Pair& other) const {
-    return usable() && other.usable() && same_file(read, other.read) &&
-           same_file(write, other.write);
-  }
-
- private:
-  static bool same_file(const End& one, const End& other) {
-    return one.status.st_dev == other.status.st_dev && one.status.st_ino == other.status.st_ino;
-  }
-};
-
-bool may_be_used(const struct stat& status, bool direction) {
-  return direction && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
-}
-
-/// What is at the numbers in this process; works without /proc.
-Pair inherited_pair(const PipeAuth& pipe) {
-  Pair pair;
-  const auto look = [&pair](int fd, int other_direction) {
-    Pair::End end;
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fstat(fd, &end.status) != 0) {
-      pair.error = errno;
-    } else {
-      end.usable = may_be_used(end.status, (flags & O_ACCMODE) != other_direction);
-    }
-    return end;
-  };
-  pair.read = look(pipe.read_fd, O_WRONLY);
-  pair.write = look(pipe.write_fd, O_RDONLY);
-  return pair;
-}
-
-/// What is at the numbers in another process. The mode bits of the link tell how a descriptor was
-/// opened, see proc(5) on /proc/PID/fd.
-Pair pair_of(pid_t process, const PipeAuth& pipe) {
-  Pair pair;
-  pair.process = process;
-  const auto look = [&](int fd, mode_t direction) {
-    const std::string path = descriptor_path(process, fd);
-    Pair::End end;
-    struct stat link {};
-    if (stat(path.c_str(), &end.status) != 0 || lstat(path.c_str(), &link) != 0) {
-      pair.error = errno == ENOENT ? EBADF : errno;
-    } else {
-      end.usable = may_be_used(end.status, (link.st_mode & direction) != 0);
-    }
-    return end;
-  };
-  pair.read = look(pipe.read_fd, S_IRUSR);
-  pair.write = look(pipe.write_fd, S_IWUSR);
-  return pair;
-}
-
-/// Who has set the variable that names these descriptors: the nearest make above, or a process
-/// below it whose child was the first to be started with them.
-struct Issuer {
-  pid_t process = 0;
-  bool is_make = false;
-};
-
-std::optional<Issuer> issuer_of(const Makeflags& makeflags) {
-  const char* const make_variable = std::getenv("MAKE");
-  for (const Process& process : ancestors()) {
-    if (is_make(process, make_variable)) return Issuer{process.pid, true};
-    const auto variables = environment(process.pid);
-    if (!variables) continue;
-    const auto lookup = [&variables](std::string_view name) -> const char* {
-      for (const std::string& variable : *variables) {
-        if (variable.starts_with(name) && variable[name.size()] == '=') {
-          return variable.c_str() + name.size() + 1;
-        }
-      }
-      return nullptr;
-    };
-    const auto theirs = makeflags_from_environment(lookup);
-    const auto* same = std::get_if<Makeflags>(&theirs);
-    if (same == nullptr || *same != makeflags) return Issuer{process.pid, false};
-  }
-  return std::nullopt;
-}
-
 /// Each end anew through /proc, which gives a description of our own, whose flags are ours. Where
 /// that is not possible (a socket, another user's pipe, no /proc), an inherited one is used itself.
-Result<JobserverEnd> open_end(const Pair& pair, const Pair::End& end, int fd, int mode) {
+Result<JobserverEnd> open_end(const DescriptorPair& pair, const DescriptorPair::End& end, int fd,
+                              int mode) {
   const bool inherited = pair.process == 0;
   const std::string path = descriptor_path(inherited ? getpid() : pair.process, fd);
   if (end.is_fifo()) {
@@ -183,7 +89,7 @@ Result<JobserverEnd> open_end(const Pair& pair, const Pair::End& end, int fd, in
   return JobserverEnd{std::move(copy), end.is_fifo() ? Access::kSharedPipe : Access::kSocket};
 }
 
-Result<JobserverFiles> open_pair(const Pair& pair, const PipeAuth& pipe) {
+Result<JobserverFiles> open_pair(const DescriptorPair& pair, const PipeAuth& pipe) {
   const bool one_fd = pipe.read_fd == pipe.write_fd;
   auto read = open_end(pair, pair.read, pipe.read_fd, one_fd ? O_RDWR : O_RDONLY);
   if (auto* why = std::get_if<Unavailable>(&read)) return std::move(*why);
@@ -202,7 +108,7 @@ std::string numbers(const PipeAuth& pipe) {
 }
 
 /// Why there is no jobserver at these numbers.
-Unavailable not_usable(const Pair& pair, const PipeAuth& pipe) {
+Unavailable not_usable(const DescriptorPair& pair, const PipeAuth& pipe) {
   if (pair.error == EACCES || pair.error == EPERM) {
     return cannot_open(descriptor_path(pair.process, pipe.read_fd), pair.error);
   }
@@ -214,7 +120,8 @@ Unavailable not_usable(const Pair& pair, const PipeAuth& pipe) {
 /// Whether what this process has at the numbers is the jobserver. Of one pipe both ends are, unless
 /// make has another one there. What else it may be could as well be opened by anybody: it must be
 /// what the issuer has there.
-bool is_jobserver(const Pair& own, const std::optional<Issuer>& issuer, const Pair& theirs) {
+bool is_jobserver(const DescriptorPair& own, const std::optional<Issuer>& issuer,
+                  const DescriptorPair& theirs) {
   if (own.same_as(theirs)) return true;
   if (issuer && issuer->is_make && theirs.one_pipe()) return false;
   return own.one_pipe() || (own.usable() && !read_process(getpid()));
@@ -245,34 +152,34 @@ Result<JobserverFiles> open_descriptors(const Makeflags& makeflags) {
   Unavailable own{Reason::kWithheld, "make did not pass its jobserver to this recipe"};
   if (pipe.read_fd < 0 || pipe.write_fd < 0) return own;
   const auto issuer = issuer_of(makeflags);
-  const Pair theirs = issuer ? pair_of(issuer->process, pipe) : Pair{};
+  const DescriptorPair theirs = issuer ? pair_of(issuer->process, pipe) : DescriptorPair{};
   if (!pipe.withheld) {
-    const Pair inherited = inherited_pair(pipe);
+    const DescriptorPair inherited = inherited_pair(pipe);
     if (is_jobserver(inherited, issuer, theirs)) return open_pair(inherited, pipe);
     own = not_usable(inherited, pipe);
   }
-  const auto make = issuer && issuer->is_make ? std::optional(issuer->process)
-                                              : nearest_make(std::getenv("MAKE"));
-  if (issuer && !issuer->is_make && theirs.one_pipe()) return open_pair(theirs, pipe);
-  if (!make) {
+  const bool in_between = issuer && !issuer->is_make && theirs.one_pipe();
+  const auto holder = in_between || (issuer && issuer->is_make) ? std::optional(issuer->process)
+                                                                : nearest_make(std::getenv("MAKE"));
+  if (!holder) {
     own.detail += ", and no ancestor process is a make";
     return own;
   }
-  const Pair makes = pair_of(*make, pipe);
-  auto files = makes.one_pipe() ? open_pair(makes, pipe) : not_usable(makes, pipe);
+  const DescriptorPair pair = pair_of(*holder, pipe);
+  auto files = pair.one_pipe() ? open_pair(pair, pipe) : not_usable(pair, pipe);
   if (auto* why = std::get_if<Unavailable>(&files)) {
-    own.detail += ", and of make (process " + std::to_string(*make) + ") " + why->detail;
+    own.detail += ", and of make (process " + std::to_string(*holder) + ") " + why->detail;
     own.reason = why->reason;
     own.remedy = why->remedy;
     return own;
   }
-  std::get<JobserverFiles>(files).make_process = make;
+  std::get<JobserverFiles>(files).holder = holder;
   return files;
 }
 
 Result<JobserverFiles> open_own(int read_fd, int write_fd) {
   const PipeAuth pipe{read_fd, write_fd, false};
-  const Pair pair = inherited_pair(pipe);
+  const DescriptorPair pair = inherited_pair(pipe);
   if (!pair.usable()) return not_usable(pair, pipe);
   return open_pair(pair, pipe);
 }

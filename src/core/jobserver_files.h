@@ -33,8 +33,9 @@ struct JobserverEnd {
 struct JobserverFiles {
   JobserverEnd read;
   JobserverEnd write;  ///< Without a descriptor where read is open for both (fifo, device, socket).
-  /// The make whose descriptors these were opened through, where this process was not given any.
-  std::optional<pid_t> make_process = {};
+  /// The process whose descriptors these were opened through, where this one was not given any: a
+  /// make, or a program below it that serves a jobserver of its own.
+  std::optional<pid_t> holder = {};
 };
 
 /// Opens what the path names. Where there is nothing of that name, it may have been meant for

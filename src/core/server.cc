@@ -65,6 +65,10 @@ std::optional<Unavailable> fill(int fd, unsigned job_slots) {
 
 Result<Server> Server::create(unsigned job_slots, const std::string& directory) {
   if (auto why = refused(job_slots)) return *why;
+  if (directory.empty()) {
+    return Unavailable{Reason::kSystem, "no folder is named for the jobserver's fifo",
+                       "name one, e.g. /tmp"};
+  }
   std::string own = directory + "/jobserver-XXXXXX";
   if (mkdtemp(own.data()) == nullptr) return failed("no directory in " + directory);
   Server server(job_slots, own, UniqueFd(), UniqueFd());

@@ -20,7 +20,7 @@ namespace jobslots {
 
 TokenSource::TokenSource(Makeflags makeflags, JobserverFiles files)
     : makeflags_(std::move(makeflags)),
-      make_process_(files.make_process),
+      holder_(files.holder),
       read_(std::move(files.read.fd)),
       write_(std::move(files.write.fd)),
       read_access_(files.read.access),

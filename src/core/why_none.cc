@@ -21,6 +21,8 @@ constexpr std::array kTools{
     Tool{"tox", "let MAKEFLAGS through: pass_env = MAKEFLAGS in the configuration of tox"},
     Tool{"sudo", "let MAKEFLAGS through: sudo --preserve-env=MAKEFLAGS"},
     Tool{"doas", "let MAKEFLAGS through: setenv { MAKEFLAGS } in doas.conf"},
+    Tool{"scons",
+         "let MAKEFLAGS through: env['ENV']['MAKEFLAGS'] = os.environ['MAKEFLAGS'] in SConstruct"},
     Tool{"su", "let MAKEFLAGS through: su without -, or with --whitelist-environment=MAKEFLAGS"},
     Tool{"runuser",
          "let MAKEFLAGS through: runuser without -, or with "

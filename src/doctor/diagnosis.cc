@@ -11,7 +11,7 @@ namespace jobslots {
 namespace {
 
 Reached look_at(const TokenSource& tokens) {
-  return {tokens.is_device(), tokens.make_process(), tokens.tokens_available()};
+  return {tokens.is_device(), tokens.holder(), tokens.tokens_available()};
 }
 
 }  // namespace

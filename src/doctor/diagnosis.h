@@ -22,8 +22,8 @@ namespace jobslots {
 /// A jobserver that could be opened.
 struct Reached {
   bool device = false;  ///< The path is that of a character device, not of a fifo.
-  /// The make whose descriptors were opened through /proc, where this process was not given any.
-  std::optional<pid_t> make_process;
+  /// The process whose descriptors were opened through /proc, where this one was not given any.
+  std::optional<pid_t> holder;
   std::optional<int> tokens_free;  ///< Counted without taking one. Nothing: cannot be known.
   bool operator==(const Reached&) const = default;
 };

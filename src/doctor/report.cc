@@ -39,9 +39,11 @@ std::string jobserver_text(const Diagnosis& diagnosis) {
 std::string reached_text(const Diagnosis& diagnosis) {
   const auto& reached = diagnosis.reached;
   if (!reached) return "no";
-  if (reached->make_process) {
-    return "yes, through the descriptors of make (process " +
-           std::to_string(*reached->make_process) + ")";
+  if (reached->holder) {
+    const std::string process = "process " + std::to_string(*reached->holder);
+    const auto& make = diagnosis.ancestor;
+    const bool other = make && make->process != *reached->holder;
+    return "yes, through the descriptors of " + (other ? process : "make (" + process + ")");
   }
   return pipe_of(diagnosis) != nullptr ? "yes, through inherited descriptors" : "yes";
 }
@@ -58,12 +60,15 @@ std::string program_text(const std::optional<MakeProgram>& program) {
          (program->version.empty() ? "does not tell its version" : program->version);
 }
 
+/// Of a value: what there is of any length must not hide the rest.
+constexpr std::size_t kLongestLine = 2000;
+
 /// make begins MAKEFLAGS with a blank where there are no one-letter options.
 std::string line(const std::string& name, std::string_view value) {
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   constexpr std::size_t kWidth = 14;
   const std::string padding(name.size() < kWidth ? kWidth - name.size() : 1, ' ');
-  return name + padding + printable(value) + "\n";
+  return name + padding + shortened(printable(value), kLongestLine) + "\n";
 }
 
 std::string makeflags_text(const Diagnosis& diagnosis) {
@@ -120,7 +125,7 @@ void add_jobserver(Json& object, const Diagnosis& diagnosis) {
   object["reached"] = nullptr;
   if (reached) {
     const char* const inherited = pipe != nullptr ? "inherited" : "path";
-    object["reached"] = reached->make_process ? "make" : inherited;
+    object["reached"] = reached->holder ? "make" : inherited;
   }
   object["job_slots"] = diagnosis.jobserver ? or_null(diagnosis.jobserver->job_slots) : Json();
   object["tokens_free"] = reached ? or_null(reached->tokens_free) : Json();

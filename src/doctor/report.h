@@ -30,7 +30,8 @@ std::string text_report(const Diagnosis& diagnosis);
 ///     path          of the fifo or device
 ///     descriptors   of the pipe: [R, W], make's numbers
 ///     withheld      whether make says that this recipe has no descriptors of the pipe, as 4.4 does
-///     reached       "path", "inherited" (descriptors) or "make" (its descriptors, through /proc)
+///     reached       "path", "inherited" (descriptors) or "make" (its descriptors, through /proc;
+///                   or those of a program below make that serves a jobserver of its own)
 ///     job_slots     N of -jN
 ///     tokens_free   the tokens that could be taken now; at most N - 1
 ///     make_above    the nearest ancestor process that is a make: {"process", "path", "version"}

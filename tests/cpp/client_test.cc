@@ -143,9 +143,9 @@ TEST_F(ClientTest, AClientAssignedToLosesNoSlotThatIsOut) {
 
 TEST_F(ClientTest, ManySlotsOneAfterTheOther) {
   Client one = client();
-  const auto implicit = one.acquire();
+  const auto implicit = one.acquire(Client::kNothingElse);
   for (int i = 0; i < 10'000; ++i) {
-    const auto slot = one.acquire();
+    const auto slot = one.acquire(Client::kNothingElse);
     ASSERT_TRUE(slot && !slot->implicit());
   }
   EXPECT_EQ(tokens_available(), 2);
@@ -173,9 +173,9 @@ TEST_F(ClientTest, AcquireWaitsUntilAnotherProcessGivesASlotBack) {
   const auto report = test::make_pipe();
   test::Child child([this, &report] {
     Client other = client();
-    const auto first = other.acquire();
+    const auto first = other.acquire(Client::kNothingElse);
     if (write(report.second.get(), "1", 1) != 1) return 2;
-    const auto waited_for = other.acquire();
+    const auto waited_for = other.acquire(Client::kNothingElse);
     return waited_for && !waited_for->implicit() ? 0 : 3;
   });
   ASSERT_TRUE(test::wait_readable(report.first.get()));
@@ -188,9 +188,9 @@ TEST_F(ClientTest, AcquireWaitsUntilAnotherProcessGivesASlotBack) {
 /// A program that holds all slots for its own jobs would wait for ever with acquire().
 TEST_F(ClientTest, AcquireWithAnotherDescriptorEndsWhenAJobHasEnded) {
   Client one = client();
-  auto implicit = one.acquire(-1);
-  const auto second = one.acquire(-1);
-  const auto third = one.acquire(-1);
+  auto implicit = one.acquire(Client::kNothingElse);
+  const auto second = one.acquire(Client::kNothingElse);
+  const auto third = one.acquire(Client::kNothingElse);
   ASSERT_TRUE(implicit && second && third);
   test::FdPair job = test::make_pipe();
   test::Child child([&job] {
@@ -261,23 +261,23 @@ TEST(ClientOfALostJobserver, HasOnlyTheImplicitSlotLeft) {
   auto [make, path] = test::make_terminal();
   Client client(must(TokenSource::open({FifoAuth{path}, std::nullopt})));
   make.reset();
-  auto implicit = client.acquire();
+  auto implicit = client.acquire(Client::kNothingElse);
   ASSERT_TRUE(implicit && implicit->implicit());
-  EXPECT_FALSE(client.acquire());
+  EXPECT_FALSE(client.acquire(Client::kNothingElse));
   const auto job = test::make_pipe();
   ASSERT_EQ(write(job.second.get(), "1", 1), 1);
   EXPECT_FALSE(client.acquire(job.first.get())) << "and does not spin meanwhile";
   EXPECT_TRUE(client.lost());
   implicit.reset();
-  EXPECT_TRUE(client.acquire());
+  EXPECT_TRUE(client.acquire(Client::kNothingElse));
 }
 
 TEST(ClientFromTheEnvironment, UsesTheJobserverOfMakeflags) {
   const Server server = must(Server::create(2));
   const ScopedEnv makeflags("MAKEFLAGS", server.makeflags().c_str());
   Client client = must(Client::from_environment());
-  const auto implicit = client.acquire();
-  const auto token = client.acquire();
+  const auto implicit = client.acquire(Client::kNothingElse);
+  const auto token = client.acquire(Client::kNothingElse);
   EXPECT_EQ(server.tokens_available(), 0);
 }
 
@@ -286,7 +286,9 @@ TEST(ClientFromTheEnvironment, SaysWhyThereIsNone) {
   const ScopedEnv cargo("CARGO_MAKEFLAGS", nullptr);
   {
     const ScopedEnv makeflags("MAKEFLAGS", nullptr);
-    EXPECT_EQ(must_fail(Client::from_environment()).reason, Reason::kNone);
+    const auto reason = test::as_an_orphan(
+        [] { return static_cast<int>(must_fail(Client::from_environment()).reason); });
+    EXPECT_EQ(reason, static_cast<int>(Reason::kNone));
   }
   const ScopedEnv makeflags("MAKEFLAGS", "--jobserver-auth=fifo:/nowhere/fifo");
   EXPECT_EQ(must_fail(Client::from_environment()).reason, Reason::kFifoMissing);

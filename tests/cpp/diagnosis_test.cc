@@ -136,7 +136,11 @@ TEST(Diagnosis, WhereNothingSpeaksOfAJobserver) {
   EXPECT_EQ(found.makeflags, "s");
   EXPECT_EQ(found.variable, "");
   EXPECT_EQ(found.jobserver, std::nullopt);
-  EXPECT_EQ(found.why_not.value().reason, Reason::kOneJob);
+  const auto reason = test::as_an_orphan([] {
+    const Diagnosis orphans = diagnosis({{"MAKELEVEL", "1"}, {"MAKEFLAGS", "s"}});
+    return static_cast<int>(orphans.why_not.value().reason);
+  });
+  EXPECT_EQ(reason, static_cast<int>(Reason::kOneJob));
 }
 
 TEST(Diagnosis, TheMakeOnPath) {

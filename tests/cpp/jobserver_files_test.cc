@@ -180,7 +180,7 @@ TEST(AForeignPipeAtTheNumbersOfMake, IsLeftAlone) {
     CHECK_IN_CHILD(dup2(foreign.first.get(), read_fd) == read_fd);
     CHECK_IN_CHILD(dup2(foreign.second.get(), write_fd) == write_fd);
     TokenSource tokens = must(open_pair(read_fd, write_fd));
-    CHECK_IN_CHILD(tokens.make_process() == getppid());
+    CHECK_IN_CHILD(tokens.holder() == getppid());
     take_and_return(tokens);
     std::array<char, 4> text{};
     CHECK_IN_CHILD(read(read_fd, text.data(), 4) == 3);

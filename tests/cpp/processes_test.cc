@@ -1,6 +1,7 @@
 #include "system/processes.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -142,6 +143,7 @@ std::string real_make(const std::string& recipe) {
   test::write_file(folder / "Makefile",
                    "all:\n\t" + plus + "(" + recipe.substr(plus.size()) + ") > out 2>&1\n");
   Child make([&folder] {
+    close_range(STDERR_FILENO + 1, ~0U, 0);  // So that make's pipe is 3,4.
     return test::exec({JOBSLOTS_MAKE, "-s", "-j3", "-C", folder.path()},
                       {{"PATH", "/usr/bin:/bin"}});
   });
@@ -192,6 +194,12 @@ TEST(RealMake, AProgramInBetweenServesAJobserverOfItsOwn) {
               "took 1, left 4, returned 1, now 5\n")
         << pair;
   }
+}
+
+TEST(RealMake, AProgramInBetweenDoesNotPassItsDescriptorsOn) {
+  EXPECT_EQ(real_make("mkfifo f; exec 3<>f 4>&3; printf abcde >&3; (exec 3>&- 4>&-; "
+                      "MAKEFLAGS='-j6 --jobserver-auth=3,4' " JOBSLOTS_RECIPE "); true"),
+            "took 1, left 4, returned 1, now 5\n");
 }
 
 }  // namespace

@@ -93,6 +93,9 @@ TEST(TextReport, EachWayToAPipe) {
   EXPECT_THAT(text_report(diagnosis),
               testing::HasSubstr("yes, through the descriptors of make (process 4711)\n"));
   EXPECT_THAT(text_report(diagnosis), testing::HasSubstr("tokens free   2\n"));
+  diagnosis.ancestor = Ancestor{4710, std::nullopt};
+  EXPECT_THAT(text_report(diagnosis),
+              testing::HasSubstr("yes, through the descriptors of process 4711\n"));
   diagnosis.reached = Reached{false, std::nullopt, 2};
   EXPECT_THAT(text_report(diagnosis), testing::HasSubstr("yes, through inherited descriptors\n"));
   diagnosis.jobserver = Makeflags{PipeAuth{-1, -1, true}, 3};
@@ -110,6 +113,14 @@ TEST(TextReport, ControlCharactersDoNoHarm) {
   EXPECT_THAT(text, testing::HasSubstr("not usable: the \\x1b]0;title\\x07\\x0ausable: yes\n"));
   EXPECT_THAT(text, testing::HasSubstr("GNU\\x1b[31m Make\n"));
   EXPECT_EQ(printable(text).find("\\x1b\\"), std::string::npos);
+}
+
+TEST(TextReport, AValueOfAnyLengthDoesNotHideTheRest) {
+  Diagnosis diagnosis = usable_fifo();
+  diagnosis.makeflags = diagnosis.value = std::string(100'000, '\x01');
+  diagnosis.jobserver = Makeflags{FifoAuth{std::string(100'000, 'x')}, 3};
+  EXPECT_LT(text_report(diagnosis).size(), 5000U);
+  EXPECT_EQ(Json::parse(json_report(diagnosis))["path"], std::string(100'000, 'x'));
 }
 
 TEST(Printable, LeavesTextAsItIs) {

@@ -90,6 +90,28 @@ TEST(Server, NoFolderToBeIn) {
   EXPECT_THAT(why.detail, testing::HasSubstr("/nowhere"));
 }
 
+TEST(Server, AFolderWithoutAName) {
+  EXPECT_EQ(must_fail(Server::create(3, "")).message(),
+            "no folder is named for the jobserver's fifo; cure: name one, e.g. /tmp");
+}
+
+/// Its children need not be where it is.
+TEST(Server, InAFolderWithARelativeName) {
+  const TempDir folder;
+  const TempDir elsewhere;
+  test::Child child([&] {
+    if (chdir(folder.path().c_str()) != 0) return 1;
+    const Server server = must(Server::create(3, "."));
+    test::Child client([&] {
+      if (chdir(elsewhere.path().c_str()) != 0) return 1;
+      return must(test::open_tokens(server.makeflags())).tokens_available() == 2 ? 0 : 2;
+    });
+    return client.wait_exit().value_or(3);
+  });
+  EXPECT_EQ(child.wait_exit(), 0);
+  EXPECT_TRUE(folder.empty());
+}
+
 TEST(Server, MoreTokensThanAFifoHolds) {
   const TempDir folder;
   EXPECT_EQ(must_fail(Server::create(10'000'000, folder.path())).reason, Reason::kSystem);

@@ -253,6 +253,23 @@ std::optional<int> below_a_process_named(const char* name, const std::function<i
   return middle.wait_exit();
 }
 
+std::optional<int> as_an_orphan(const std::function<int()>& body) {
+  const FdPair report = make_pipe();
+  Child middle([&] {
+    const pid_t parent = getpid();
+    if (fork() != 0) return 0;
+    while (getppid() == parent) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const int status = body();
+    return write(report.second.get(), &status, sizeof(status)) == sizeof(status) ? 0 : 1;
+  });
+  int status = 0;
+  if (middle.wait_exit() != 0 || !wait_readable(report.first.get()) ||
+      read(report.first.get(), &status, sizeof(status)) != sizeof(status)) {
+    return std::nullopt;
+  }
+  return status;
+}
+
 void drop_root() {
   constexpr uid_t kNobody = 65534;
   if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) fail("setuid");

@@ -116,6 +116,9 @@ class Child {
 
 /// Runs body in the child of a process of that name, and returns what body returns.
 std::optional<int> below_a_process_named(const char* name, const std::function<int()>& body);
+/// Runs body in a process that nobody started: these tests may run below a make -jN themselves.
+/// Returns what body returns.
+std::optional<int> as_an_orphan(const std::function<int()>& body);
 /// Becomes a user who may not do everything, where the caller is root. For children only.
 void drop_root();
 /// Starts a program in a child that calls this. Returns only where it cannot.

@@ -1,8 +1,10 @@
 /// Any bytes as the value of MAKEFLAGS.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "check.h"
 #include "jobslots/makeflags.h"
@@ -55,6 +57,22 @@ void check_words_around(const std::string& value, const Result<Makeflags>& resul
   check(same(more, Makeflags{FifoAuth{"/x"}, 7}) || same(more, result), "the last one counts");
 }
 
+void check_jobs(const std::string& value) {
+  check(!parse_jobs(" -- " + value), "after -- there are no options");
+  if (value.ends_with('\\')) return;  // It would protect what follows.
+  const auto jobs = parse_jobs(value);
+  check(parse_jobs(value + " -- -j7") == jobs, "after -- there are no options");
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= value.size();) {
+    const std::size_t end = std::min(value.find('\n', begin), value.size());
+    words.push_back(value.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  const auto given = jobs_of_command_line(words);
+  words.insert(words.end(), {"--", "-j7"});
+  check(jobs_of_command_line(words) == given, "nor on a command line");
+}
+
 /// A path comes through whatever is in it, escaped as make does.
 void check_path(std::string_view path) {
   std::string value = "-j2 --jobserver-auth=fifo:";
@@ -89,6 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string value(reinterpret_cast<const char*>(data), size);
   fuzz::check_result(result);
   fuzz::check_words_around(value, result);
+  fuzz::check_jobs(value);
   fuzz::check_path(value);
   fuzz::check_environment(value);
   return 0;

@@ -23,6 +23,7 @@ def _no_make_around(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests bring a jobserver of their own, whatever they are run from."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MAKEFLAGS", "")  # On purpose: else it is missed where make is above.
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
 

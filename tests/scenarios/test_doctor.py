@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -250,6 +251,31 @@ def test_an_environment_without_makeflags(suite: Scenario, make: Make, cleaner: 
     assert found.reason_line is None
 
 
+@pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
+@pytest.mark.parametrize(
+    ("options", "reason", "given"),
+    [
+        (("-kj3",), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (("-j", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (("--jobs", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (("-j", "1"), "one-job", "one job at a time"),
+        (("-kj1",), "one-job", "one job at a time"),
+        (("-k",), "one-job", "one job at a time"),
+        (("-j",), "unlimited", "no limit, and no job slots"),
+    ],
+    ids=str,
+)
+def test_the_command_line_is_read_as_make_reads_it(
+    suite: Scenario, make: Make, options: tuple[str, ...], reason: str, given: str
+) -> None:
+    """To let MAKEFLAGS through is only advised where that helps."""
+    cleaner = "env -u MAKEFLAGS -u MFLAGS "
+    found = _in_make(suite, (*make.command, *options), "all:\n" + _recipe("+", cleaner))
+    assert found.json["reason"] == reason
+    assert given in found.json["detail"]
+    assert ("MAKEFLAGS through" in found.json["cure"]) == (reason == "removed")
+
+
 @pytest.mark.parametrize("makeflags", [None, "-j8"])
 def test_not_inside_make(suite: Scenario, makeflags: str | None) -> None:
     """Orphans, as these tests may be started by make themselves."""
@@ -312,3 +338,24 @@ def test_usage(scenario: Scenario) -> None:
     help_text = scenario.run("jobslots", "doctor", "--help")
     assert help_text.status == 0
     assert help_text.output.startswith("usage: jobslots doctor [--json]\n")
+
+
+def test_help_of_each_command(scenario: Scenario) -> None:
+    """With whatever other words; of the broker too, which is not to be started by hand."""
+    listed = scenario.run("jobslots", "-h")
+    assert listed.status == 0
+    commands = re.findall(r"^  (\w+) ", listed.output, re.MULTILINE)
+    assert {"doctor", "timeline", "broker"} <= set(commands)
+    for command in commands:
+        for words in (["--help"], ["-h"], ["--help", "-h"]):
+            help_text = scenario.run("jobslots", command, *words)
+            assert help_text.status == 0, help_text.output
+            assert help_text.output.startswith(f"usage: jobslots {command}")
+    assert scenario.run("jobslots", "timeline", "a.json", "--help").status == 0
+    assert scenario.run("jobslots", "timeline", "--", "--help").status == 1, "the name of a file"
+
+
+def test_version(scenario: Scenario) -> None:
+    short = scenario.run("jobslots", "-V")
+    assert (short.status, short.output) == (0, scenario.run("jobslots", "--version").output)
+    assert re.fullmatch(r"jobslots \d+\.\d+\.\d+\n", short.output)

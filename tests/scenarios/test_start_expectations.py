@@ -177,6 +177,25 @@ def test_a_late_worker_cannot_collect(scenario: Scenario, how: str) -> None:
 
 
 @inside_xdist
+def test_a_late_worker_cannot_be_started(scenario: Scenario) -> None:
+    """The system has no room for it, or a hook fails: the others run all tests."""
+    _suite(scenario)
+    begun = scenario.folder / "begun"
+    with (scenario.folder / "suite/tests/test_it.py").open("a") as tests:
+        tests.write(f"    open({str(begun)!r}, 'w').close()\n")
+    scenario.write(
+        "suite/conftest.py",
+        "import errno\n"
+        "def pytest_configure_node(node):\n"
+        "    if node.gateway.id == 'gw1':\n"
+        "        raise OSError(errno.EAGAIN, 'no room')\n",
+    )
+    outcome = _run(scenario, "-q -n2", begun)
+    line = "pytest-xdist-gnumake: gw1 cannot be started: BlockingIOError(11, 'no room')"
+    assert outcome.output.count(line) == 1
+
+
+@inside_xdist
 def test_a_scheduler_that_counts_its_workers(scenario: Scenario) -> None:
     """Derived from xdist's, and other than that in what matters: it has them all at once."""
     _suite(scenario)

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from scenario import Outcome, Scenario
+from marks import each_kind_of_make
+from scenario import FIFO, Make, Outcome, Scenario
 
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
@@ -35,7 +36,7 @@ def test_no_make(suite: Scenario) -> None:
     )
     arguments = ("-n2", "-s", "suite")
     without = suite.pytest("-p", "no:xdist_gnumake", *arguments)
-    outcome = suite.pytest(*arguments)
+    outcome = suite.pytest(*arguments, MAKEFLAGS="")  # It would be missed if make were above.
     assert outcome.status == without.status == 1
     expected = [line for line in _lines(without) if not line.startswith("plugins:")]
     seen = [line for line in _lines(outcome) if not line.startswith("plugins:")]
@@ -207,3 +208,32 @@ def test_platform_without_a_broker(suite: Scenario) -> None:
     assert f"{DUMMY_LINE}\npytest-xdist-gnumake: job slots are shared on Linux only" in (
         outcome.output
     )
+
+
+KEPT = ("PATH", "PYTHONPATH", "PYTEST_DEBUG_TEMPROOT", "SCENARIO_LOG", "SCENARIO_MARK")
+WITHOUT = [
+    "env -u MAKEFLAGS -u MFLAGS",
+    "env -i " + " ".join(f'{name}="$${name}"' for name in KEPT),
+]
+
+
+@each_kind_of_make
+@pytest.mark.parametrize("without", WITHOUT)
+def test_what_takes_the_variables_away(suite: Scenario, make: Make, without: str) -> None:
+    """As tox and sudo do: make is above, and has several jobs."""
+    suite.makefile(make, a=f"-{without} python -m pytest -n2 suite")
+    outcome = suite.make(make, 2)
+    lines = _lines(outcome)
+    reason = lines[lines.index(DUMMY_LINE) + 1]
+    assert re.fullmatch("pytest-xdist-gnumake: make is above this .*; cure: .*", reason), reason
+
+
+@pytest.mark.parametrize(
+    ("options", "without"),
+    [("-j1", WITHOUT[0]), ("-k", WITHOUT[0]), ("-j2", "env MAKEFLAGS= MFLAGS="), ("-j", "env -uX")],
+)
+def test_nothing_to_wonder_about(suite: Scenario, options: str, without: str) -> None:
+    """No jobserver that anybody could miss, or one that was left on purpose."""
+    suite.makefile(FIFO, a=f"-{without} python -m pytest -n2 suite")
+    outcome = suite.run(*FIFO.command, options)
+    assert outcome.output.count("pytest-xdist-gnumake") == 1
