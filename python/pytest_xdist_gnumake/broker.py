@@ -19,6 +19,7 @@ from .executable import EXECUTABLE
 from .originals import original
 from .packets import PacketSocket, socket_pair
 from .protocol import (
+    ADDRESS_VARIABLE,
     SIZE_LIMIT,
     VERSION,
     Begin,
@@ -49,9 +50,6 @@ from .protocol import (
     path_of_text,
     text_of_path,
 )
-
-#: Where workers of this session connect to. Set only while an xdist session with a broker runs.
-ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
 
 #: Seconds after which one who waits for the broker looks whether the socket is still there.

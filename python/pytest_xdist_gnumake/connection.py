@@ -93,12 +93,18 @@ class Connection:
         """What the broker has said meanwhile, without waiting. Any failure leaves no connection."""
         try:
             while self._socket is not None and self._socket.has_packet():
+                if not self._socket.is_ours():
+                    raise ConnectionError("a test has closed the socket")
                 message = decode(self._socket.receive())
                 if message is None:
                     raise ConnectionError("the broker has gone")
                 yield message
         except Exception:
             self.drop()
+
+    def has_news(self) -> bool:
+        """Whether it is worth to ask for what was heard: mostly not, and this costs little."""
+        return self._socket is None or self._socket.has_packet()
 
     def drop(self) -> None:
         """Close the connection, and so give up what was got over it."""
@@ -157,10 +163,12 @@ class JobSlot:
         """Whether the broker has asked for the job slot, so that it must not be kept any longer."""
         if not self._held or not self._is_in_use():
             return True
-        for message in self._connection.heard():
-            self._asked_for = self._asked_for or isinstance(message, Yield)
-            self.others_may_wait = self.others_may_wait or isinstance(message, Keep)
-        return self._asked_for or not self._connection.is_open()
+        if self._connection.has_news():
+            for message in self._connection.heard():
+                self._asked_for = self._asked_for or isinstance(message, Yield)
+                self.others_may_wait = self.others_may_wait or isinstance(message, Keep)
+            return self._asked_for or not self._connection.is_open()
+        return self._asked_for
 
     def go_on(self, outcome: str, work: str) -> None:
         """For the trace: the work that the slot was wanted for has ended, and other work begins."""

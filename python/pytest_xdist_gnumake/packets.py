@@ -30,6 +30,9 @@ class PacketSocket:
     def __init__(self, connected: Socket) -> None:
         self._socket = connected
         self._identity = self._identity_now()
+        poll = original.poll()
+        poll.register(connected.fileno(), original.POLLIN)
+        self._poll = poll.poll
 
     @classmethod
     def connect(cls, address: str) -> PacketSocket:
@@ -54,15 +57,8 @@ class PacketSocket:
         return self._socket.recv(SIZE_LIMIT)
 
     def has_packet(self) -> bool:
-        """Whether one is there, or the other side has gone. Costs one system call, mostly."""
-        try:
-            # Nothing is taken: the number may name another file by now.
-            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-        return True
+        """Whether one is there, or the other side or the socket has gone. Costs a system call."""
+        return bool(self._poll(0))
 
     def is_ours(self) -> bool:
         """Whether the descriptor still is the socket: its number may name another file by now."""

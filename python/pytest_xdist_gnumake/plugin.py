@@ -8,9 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from .broker import ADDRESS_VARIABLE
-from .controller import Controller, add_options
-from .worker import start_worker
+from .options import add_options
+from .protocol import ADDRESS_VARIABLE
 
 T = TypeVar("T")
 
@@ -29,7 +28,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     worker_id = os.environ.get("PYTEST_XDIST_WORKER")
     address = os.environ.pop(ADDRESS_VARIABLE, None)
     if worker_id and address:
+        from .worker import start_worker  # Neither part needs what the other one is made of.
+
         start_worker(early_config, address, worker_id)
     else:
+        from .controller import Controller
+
         early_config.pluginmanager.register(Controller(early_config))
     return (yield)

@@ -19,6 +19,9 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_type_hints
 #: A broker refuses to speak any other.
 VERSION = 1
 
+#: The variable that names the socket to workers. Set only while an xdist session with a broker runs.
+ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
+
 #: Bytes of a message, in both directions. The broker refuses longer ones.
 SIZE_LIMIT = 4096
 

@@ -21,6 +21,9 @@ from .next_test import share_fixtures, test_at_hand
 
 T = TypeVar("T")
 
+#: Seconds for which a worker that finds no broker waits for the end of its channel.
+_CHANNEL_LIMIT = 1.0
+
 
 class StartUp:
     """From the first conftest file to the end of collection."""
@@ -120,4 +123,13 @@ def _controller_lives() -> bool:
     while frame and frame.f_globals.get("__name__") != "__channelexec__":  # xdist's, in execnet.
         frame = frame.f_back
     channel = frame.f_globals.get("channel") if frame else None
-    return channel is None or not channel.isclosed()
+    if channel is None:
+        return True
+    try:
+        # The broker of a dead controller may be gone before execnet sees that it is dead.
+        channel.waitclose(_CHANNEL_LIMIT)
+    except channel.TimeoutError:
+        return True
+    except Exception:  # It has ended with an error.
+        return False
+    return False

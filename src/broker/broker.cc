@@ -95,7 +95,6 @@ void Broker::handle(Poller::Tag tag) {
     case Source::kJob:
       log_.line(now_, "the job has ended, and with it the implicit slot");
       poller_.unwatch(job_->life.get());
-      claim_->give_up();
       claim_.reset();
       session_.implicit_slot_lost(now_);
       break;

@@ -33,6 +33,11 @@ UniqueFd new_socket() {
 
 }  // namespace
 
+JobClaim::~JobClaim() {
+  stop_waiting();
+  give_up();
+}
+
 bool JobClaim::try_to_hold(Time now) {
   if (held()) return true;
   stop_waiting();

@@ -25,6 +25,9 @@ class JobClaim {
   /// The poller must outlive this; it knows what is watched here by the tag.
   JobClaim(Poller& poller, Poller::Tag tag, std::string job)
       : poller_(poller), tag_(tag), job_(std::move(job)) {}
+  JobClaim(const JobClaim&) = delete;
+  JobClaim& operator=(const JobClaim&) = delete;
+  ~JobClaim();
 
   bool held() const { return unshared_ || listener_; }
   /// Tries to get it, or waits for its owner. Whether it is held now. To be called again when the

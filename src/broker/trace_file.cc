@@ -131,8 +131,9 @@ TraceFile::~TraceFile() {
   std::unique_lock lock(writer_->mutex);
   writer_->closed = true;
   writer_->changed.notify_all();
-  writer_->changed.wait_for(lock, kEndPatience,
-                            [this] { return writer_->idle() || !writer_->failure.empty(); });
+  const bool ended = writer_->changed.wait_for(
+      lock, kEndPatience, [this] { return writer_->idle() || !writer_->failure.empty(); });
+  if (ended) writer_->file.reset();  // And with it the lock.
 }
 
 std::string TraceFile::append(std::string_view events) {

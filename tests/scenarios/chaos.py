@@ -28,7 +28,11 @@ from chaos_judge import Verdict, judge
 from chaos_monkey import CTRL_C, Monkey
 from chaos_targets import write_targets
 from jobserver import Jobserver
+from spans import read_events
 from scenario import FIFO, HUNG, PIPE, SYSTEM, Make, Scenario
+
+#: Seconds for which make may go on when nothing runs any more.
+_MAKE_ENDS = 4.0
 
 
 @dataclass
@@ -43,6 +47,8 @@ class Result:
     verdict: Verdict = field(default_factory=lambda: Verdict(0))
     #: Workers that found no broker when they came up.
     without_broker: int = 0
+    #: How long make went on behind the last thing that ran, and the last signal, in seconds.
+    make_went_on: float = 0.0
     output: str = ""
     faults: list[str] = field(default_factory=list)
 
@@ -51,7 +57,8 @@ class Result:
             f"seed {self.seed}: {self.setting}, {self.seconds:.1f} s, {self.verdict.things} things,"
             f" {dict(sorted(self.actions.items()))}, beyond N {self.verdict.beyond}"
             f" for {self.verdict.beyond_for * 1000:.0f} ms,"
-            f" without a broker {self.without_broker}: {'; '.join(self.faults) or 'well'}"
+            f" without a broker {self.without_broker}, make went on for {self.make_went_on:.1f} s:"
+            f" {'; '.join(self.faults) or 'well'}"
         )
 
 
@@ -77,7 +84,10 @@ class Round:
         self._monkey = Monkey(self._scenario, self._random, group)
         try:
             self._wait_with_monkey()
+            make_ended = time.monotonic_ns()
             self._check_end(jobserver)
+            self._check_what_makes_end_took(make_ended)
+            self._check_fixtures()
             verdict = judge(self._scenario.log, self._monkey.sent, self._jobs)
         finally:
             self._scenario.kill_all()
@@ -156,6 +166,28 @@ class Round:
                 self._result.faults.append(f"{lost} of {self._jobs - 1} tokens lost")
 
 
+def _check_what_makes_end_took(self, make_ended: int) -> None:
+        """Less than the five seconds that execnet leaves to a worker whose controller is dead."""
+        moments = [event.time for event in read_events(self._scenario.log)]
+        moments += [sent.time for sent in self._monkey.sent]
+        self._result.make_went_on = (make_ended - max(moments, default=make_ended)) / 1e9
+        if self._result.make_went_on > _MAKE_ENDS:
+            self._result.faults.append(f"make went on for {self._result.make_went_on:.1f} s")
+
+    def _check_fixtures(self) -> None:
+        """Where only controllers were ended, workers tear down what they have set up."""
+        if CTRL_C in self._monkey.actions:
+            return
+        ends = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+        hit = {s.target.pid for s in self._monkey.sent if s.number in ends}
+        # pytest and xdist end workers in ways of their own.
+        interrupted = {s.target.session for s in self._monkey.sent if s.number == signal.SIGINT}
+        for service in self._scenario.folder.glob("*/service-*"):
+            session, pid = service.parent.name, int(service.name.partition("-")[2])
+            if pid not in hit and session not in interrupted:
+                self._result.faults.append(f"a fixture of {session} is not torn down, in {pid}")
+
+
 def run_round(folder: Path, seed: int) -> Result:
     """Run the round of this seed in the empty folder."""
     return Round(folder, seed).run()
@@ -196,6 +228,8 @@ def main() -> int:
     print(f"things that ran: {sum(result.verdict.things for result in results)}")
     print(f"tokens lost: {sum(result.tokens_lost for result in results)}")
     verdicts = [result.verdict for result in results]
+    went_on = max((result.make_went_on for result in results), default=0.0)
+    print(f"longest time for which make went on when nothing ran: {went_on:.1f} s")
     most = max((verdict.beyond for verdict in verdicts), default=0)
     longest = max((verdict.beyond_for for verdict in verdicts), default=0.0)
     print(f"most beyond N, beside killed controllers: {most}")

@@ -57,7 +57,9 @@ class Monkey:
         there = [p for p in found if p.role == "worker"] if self._is_patient else found
         if not there:
             return False
-        if self._random.random() < 0.04 and self._group is not None:
+        # Once: make 4.3 loses its tokens at a second one that comes at once.
+        wants_ctrl_c = self._random.random() < 0.04 and not self.actions[CTRL_C]
+        if wants_ctrl_c and self._group is not None:
             self._hit(CTRL_C, signal.SIGINT, found, group=self._group)
             return True
         # What ends a worker leaves more to be harmed than what ends a session.

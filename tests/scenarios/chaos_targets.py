@@ -59,7 +59,17 @@ def test_it(number):
 _CONFTEST = """
 import os
 import time
+from pathlib import Path
+
+import pytest
 from busy import busy
+
+@pytest.fixture(scope="session", autouse=True)
+def service():
+    path = Path(__file__).with_name(f"service-{{os.getpid()}}")
+    path.touch()
+    yield
+    path.unlink()
 
 with busy("import", os.environ.get("PYTEST_XDIST_WORKER", "controller")):
     time.sleep({seconds})
