@@ -51,7 +51,6 @@ from .protocol import (
     text_of_path,
 )
 
-
 #: Seconds after which one who waits for the broker looks whether the socket is still there.
 _LOOK = 1.0
 
