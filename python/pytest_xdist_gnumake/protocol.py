@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_type_hints
 
 #: A broker refuses to speak any other.
 VERSION = 1
 
-#: The variable that names the socket to workers. Set only while an xdist session with a broker runs.
+#: The variable that names the socket to workers, set only while a session with a broker runs.
 ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 
 #: Bytes of a message, in both directions. The broker refuses longer ones.
@@ -270,20 +270,30 @@ _PATTERNS: Mapping[object, str] = {
 #: Bytes of texts that only people read. What is longer is cut.
 _TEXT_LIMITS: Mapping[type[Message], int] = {Want: 1000, Next: 1000, Title: 200}
 
-_TYPES: Mapping[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _FORMS}
+
+R = TypeVar("R")
 
 
-def _pattern(kind: type[Message]) -> re.Pattern[str]:
+def _made_once(make: Callable[[type[Any]], R]) -> Callable[[type[Any]], R]:
+    """For each kind when it is needed: no process needs all of them."""
+    return lru_cache(maxsize=None)(make)  # type: ignore[return-value]
+
+
+@_made_once
+def _types(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@_made_once
+def _reader(kind: type[Any]) -> re.Pattern[str]:
     """The form of a message, with a group for each field."""
-    types = _TYPES[kind]
+    types = _types(kind)
     form = _FORMS[kind].replace("[", "(?:").replace("]", ")?")
     return re.compile(
         re.sub(r"{(\w+)}", lambda m: f"(?P<{m[1]}>{_PATTERNS.get(types[m[1]], '.+?')})", form),
         re.DOTALL,
     )
 
-
-_READERS: Mapping[type[Any], re.Pattern[str]] = {kind: _pattern(kind) for kind in _FORMS}
 
 M = TypeVar("M", bound=Message)
 
@@ -300,12 +310,12 @@ _TO_CONTROLLER: Mapping[str, type[ToController]] = _by_word(ToController)
 def _decode(packet: bytes, kinds: Mapping[str, type[M]]) -> M | None:
     text = packet.decode("utf-8", "surrogateescape")
     kind = kinds.get(text.partition(" ")[0])
-    match = _READERS[kind].fullmatch(text) if kind else None
+    match = _reader(kind).fullmatch(text) if kind else None
     if not kind or not match or len(packet) > SIZE_LIMIT:
         return None
     fields: dict[str, Any] = {}
     for name, value in match.groupdict().items():
-        type_ = _TYPES[kind][name]
+        type_ = _types(kind)[name]
         if type_ is bool:
             fields[name] = value is not None
         else:

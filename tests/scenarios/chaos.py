@@ -28,8 +28,8 @@ from chaos_judge import Verdict, judge
 from chaos_monkey import CTRL_C, Monkey
 from chaos_targets import write_targets
 from jobserver import Jobserver
-from spans import read_events
 from scenario import FIFO, HUNG, PIPE, SYSTEM, Make, Scenario
+from spans import read_events
 
 #: Seconds for which make may go on when nothing runs any more.
 _MAKE_ENDS = 4.0
@@ -165,8 +165,7 @@ class Round:
             if lost:
                 self._result.faults.append(f"{lost} of {self._jobs - 1} tokens lost")
 
-
-def _check_what_makes_end_took(self, make_ended: int) -> None:
+    def _check_what_makes_end_took(self, make_ended: int) -> None:
         """Less than the five seconds that execnet leaves to a worker whose controller is dead."""
         moments = [event.time for event in read_events(self._scenario.log)]
         moments += [sent.time for sent in self._monkey.sent]
