@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from processes import wait_until
 from scenario import FIFO, MAKES, Make, Scenario
 from spans import Span, most_at_once
 
@@ -174,3 +179,52 @@ def test_crashed_worker(scenario: Scenario) -> None:
     outcomes = _outcomes(scenario)
     assert outcomes.pop("test_crash") == "died"
     assert list(outcomes.values()) == ["passed"] * 4
+
+
+@pytest.fixture
+def disk(scenario: Scenario) -> Iterator[Path]:
+    """A file system of its own, which can be frozen: it stalls whoever writes to it."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "fsfreeze", "mount"))):
+        pytest.skip("needs root, and mkfs.ext4, fsfreeze and mount")
+    image, disk = scenario.folder / "image", scenario.folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, disk], check=False).returncode != 0:
+        pytest.skip("needs a loop device")
+    yield disk
+    subprocess.run(["fsfreeze", "-u", disk], check=False, stderr=subprocess.DEVNULL)
+    wait_until(lambda: not scenario.processes())
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_that_stalls(scenario: Scenario, disk: Path) -> None:
+    """From the first test until the workers have ended: nobody waits for it."""
+    scenario.suite("suite", 60, 0.01)
+    scenario.write(
+        "suite/conftest.py",
+        f"""
+import os, subprocess
+
+def fsfreeze(option):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        subprocess.run(["fsfreeze", option, {str(disk)!r}], check=True)
+
+frozen = False
+def pytest_runtest_logstart():
+    global frozen
+    if not frozen:
+        frozen = True
+        fsfreeze("-f")
+
+def pytest_sessionfinish():
+    fsfreeze("-u")
+""",
+    )
+    trace = disk / "trace.json"
+    scenario.makefile(FIFO, a=f"pytest -n2 --jobslots-trace={trace} suite")
+    outcome = scenario.make(FIFO, 2)
+    assert outcome.status == 0, outcome.output
+    assert "60 passed" in outcome.output
+    assert json.loads(trace.read_text())
