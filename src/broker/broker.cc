@@ -1,7 +1,7 @@
 #include "broker/broker.h"
 
 #include <algorithm>
-#include <csignal>
+
 #include <exception>
 #include <utility>
 
@@ -12,12 +12,9 @@ namespace {
 
 using Source = Connections::Source;
 
-/// How long a broker that cannot go on waits for room in make's pipe.
-constexpr std::chrono::milliseconds kReturnLimit{5000};
-
 Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
-Session::Process process_of(const Peer& peer) { return {peer.pid(), peer.has_life_fd()}; }
+
 
 }  // namespace
 
@@ -25,21 +22,18 @@ Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Polle
                std::optional<Job> job, Log log)
     : now_(monotonic_now()),
       log_(std::move(log)),
-      session_(process_of(controller), tokens.makeflags().job_slots.value_or(0), !job),
+      session_(Connections::process_of(controller), tokens.makeflags().job_slots.value_or(0), !job),
       poller_(std::move(poller)),
       tokens_(poller_, Connections::tag_of(Source::kTokens), std::move(tokens)),
       connections_(poller_, std::move(rendezvous)),
-      controller_(std::move(controller)),
-      job_(std::move(job)) {
-  if (job_) claim_.emplace(poller_, Connections::tag_of(Source::kClaim), job_->name);
-}
+      implicit_slot_(poller_, Connections::tag_of(Source::kClaim),
+                     Connections::tag_of(Source::kJob), log_, std::move(job)),
+      controller_(std::move(controller)) {}
 
 bool Broker::run() {
   try {
     connections_.add(Session::kController, *std::exchange(controller_, std::nullopt));
-    if (job_ && job_->life) {
-      poller_.watch(job_->life.get(), kReadable, Connections::tag_of(Source::kJob));
-    }
+    implicit_slot_.watch();
     serve();
     return true;
   } catch (const std::exception& error) {
@@ -70,7 +64,7 @@ std::optional<Session::Time> Broker::wait_limit() const {
   auto until = session_.need(now_).again;
   const auto at = [&until](Session::Time time) { until = std::min(until.value_or(time), time); };
   if (const auto again = connections_.watch_again()) at(*again);
-  if (claim_ && claim_->try_again()) at(*claim_->try_again());
+  if (const auto again = implicit_slot_.try_again()) at(*again);
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -87,16 +81,13 @@ void Broker::handle(Poller::Tag tag) {
       receive_from(client);
       break;
     case Source::kProcess:
-      log("has ended", client);
+      log_.client(now_, client, "has ended");
       session_.gone(client, now_);
       break;
     case Source::kClaim:  // settle() looks at it.
       break;
     case Source::kJob:
-      log_.line(now_, "the job has ended, and with it the implicit slot");
-      poller_.unwatch(job_->life.get());
-      claim_.reset();
-      session_.implicit_slot_lost(now_);
+      implicit_slot_.job_ended(session_, now_);
       break;
   }
 }
@@ -104,18 +95,18 @@ void Broker::handle(Poller::Tag tag) {
 void Broker::accept_worker() {
   auto peer = connections_.accept(now_);
   if (!peer) return;
-  const ClientId client = session_.connected(process_of(*peer));
-  log("connects from process", client, std::to_string(peer->pid()));
+  const ClientId client = session_.connected(Connections::process_of(*peer));
+  log_.client(now_, client, "connects from process", std::to_string(peer->pid()));
   connections_.add(client, std::move(*peer));
 }
 
 void Broker::receive_from(ClientId client) {
   const Peer::Received received = connections_.receive(client);
   if (received.closed) {
-    log("hangs up", client);
+    log_.client(now_, client, "hangs up");
     session_.hung_up(client, now_);
   } else if (received.message) {
-    log("says:", client, *received.message);
+    log_.client(now_, client, "says:", *received.message);
     session_.said(client, *received.message, now_);
   }
 }
@@ -123,7 +114,7 @@ void Broker::receive_from(ClientId client) {
 /// After each event: what follows from it, and what is free now.
 void Broker::settle() {
   carry_out_effects();
-  share_implicit_slot();
+  implicit_slot_.share(session_, now_);
   for (bool more = true; more;) {
     const bool taken = take_tokens();
     more = carry_out_effects() || taken;
@@ -148,29 +139,12 @@ bool Broker::take_tokens() {
   return to_take > 0;
 }
 
-/// The first session of a job that has something to do has its implicit slot. It passes on when
-/// that session has nothing to do with it, or ends.
-void Broker::share_implicit_slot() {
-  if (!claim_) return;
-  if (!claim_->held() && session_.wants_implicit_slot()) {
-    if (!claim_->try_to_hold(now_)) return;
-    log_.line(now_, "has the job's implicit slot");
-    session_.implicit_slot_gained(now_);
-  } else if (claim_->held() && session_.can_spare_implicit_slot() && claim_->others_wait()) {
-    log_.line(now_, "gives up the job's implicit slot");
-    session_.implicit_slot_lost(now_);
-    claim_->give_up();
-  } else if (!claim_->held()) {
-    claim_->stop_waiting();
-  }
-}
-
 void Broker::give_back_all_tokens() {
   for (const char token : session_.tokens()) tokens_.give_back(token);
   while (const auto effect = session_.next_effect()) {
     if (const auto* token = std::get_if<Session::Return>(&*effect)) carry_out(*token);
   }
-  tokens_.return_tokens(kReturnLimit);
+  tokens_.return_tokens_at_last();
 }
 
 void Broker::write_trace() {
@@ -194,18 +168,13 @@ bool Broker::carry_out_effects() {
 
 void Broker::carry_out(const Session::Send& send) {
   std::string packet = to_packet(send.message);
-  log("is told:", send.client, packet);
+  log_.client(now_, send.client, "is told:", packet);
   if (!connections_.send(send.client, std::move(packet))) session_.undelivered(send, now_);
 }
 
-void Broker::carry_out(const Session::Interrupt& interrupt) {
-  log("is interrupted", interrupt.client);
-  connections_.signal(interrupt.client, SIGINT);
-}
-
-void Broker::carry_out(const Session::Kill& kill) {
-  log("is killed", kill.client);
-  connections_.signal(kill.client, SIGKILL);
+void Broker::signal(ClientId client, int number) {
+  log_.client(now_, client, "is sent signal", std::to_string(number));
+  connections_.signal(client, number);
 }
 
 void Broker::carry_out(const Session::Examine& examine) {
@@ -226,13 +195,6 @@ void Broker::carry_out(const Session::OpenTrace& trace) {
     trace_ = std::get<TraceFile>(std::move(file));
     session_.trace_opened(now_);
   }
-}
-
-void Broker::log(const char* what, ClientId client, std::string_view text) const {
-  if (!log_) return;
-  const std::string who =
-      client == Session::kController ? "controller" : "client " + std::to_string(client);
-  log_.line(now_, who + " " + what, text);
 }
 
 }  // namespace jobslots

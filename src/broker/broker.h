@@ -9,16 +9,17 @@
 ///
 /// This is the loop. What an event means is the Session's to say.
 
+#include <csignal>
 #include <optional>
-#include <string_view>
+
 
 #include "broker/connections.h"
-#include "broker/job_claim.h"
+#include "broker/implicit_slot.h"
 #include "broker/log.h"
 #include "broker/token_exchange.h"
 #include "broker/trace_file.h"
 #include "session/session.h"
-#include "system/job.h"
+
 #include "system/poller.h"
 
 namespace jobslots {
@@ -47,21 +48,22 @@ class Broker {
   void receive_from(ClientId client);
   void settle();
   bool take_tokens();
-  void share_implicit_slot();
+  
   void give_back_all_tokens();
   void write_trace();
 
   bool carry_out_effects();
+  void signal(ClientId client, int number);
   void carry_out(const Session::Send& send);
   void carry_out(const Session::HangUp& hang_up) { connections_.hang_up(hang_up.client); }
   void carry_out(const Session::Drop& drop) { connections_.drop(drop.client); }
-  void carry_out(const Session::Interrupt& interrupt);
-  void carry_out(const Session::Kill& kill);
+  void carry_out(const Session::Interrupt& interrupt) { signal(interrupt.client, SIGINT); }
+  void carry_out(const Session::Kill& kill) { signal(kill.client, SIGKILL); }
   void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token);
   void carry_out(const Session::OpenTrace& trace);
 
-  void log(const char* what, ClientId client, std::string_view text = "") const;
+  
 
   Session::Time now_;  ///< When the event came that is being handled.
   Log log_;
@@ -69,9 +71,9 @@ class Broker {
   Poller poller_;
   TokenExchange tokens_;
   Connections connections_;
+  ImplicitSlot implicit_slot_;
   std::optional<Peer> controller_;  ///< Until it is one of the connections.
-  std::optional<Job> job_;
-  std::optional<JobClaim> claim_;
+  
   std::optional<TraceFile> trace_;
 };
 

@@ -29,6 +29,7 @@ class Connections {
   };
   static Poller::Tag tag_of(Source source, ClientId client = 0);
   static Event event_of(Poller::Tag tag);
+  static Session::Process process_of(const Peer& peer) { return {peer.pid(), peer.has_life_fd()}; }
 
   /// The poller must outlive this.
   Connections(Poller& poller, Rendezvous rendezvous);

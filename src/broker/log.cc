@@ -15,6 +15,15 @@ Log::Log(const char* path) {
   file_ = UniqueFd(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
 }
 
+void Log::client(std::chrono::nanoseconds now, Session::ClientId client, std::string_view what,
+                 std::string_view text) const {
+  if (!file_) return;
+  std::string line =
+      client == Session::kController ? "controller " : "client " + std::to_string(client) + " ";
+  line.append(what);
+  this->line(now, line, text);
+}
+
 void Log::line(std::chrono::nanoseconds now, std::string_view what, std::string_view text) const {
   if (!file_) return;
   std::array<char, 64> begin{};

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "jobslots/unique_fd.h"
+#include "session/session.h"
 
 namespace jobslots {
 
@@ -20,6 +21,9 @@ class Log {
 
   explicit operator bool() const { return static_cast<bool>(file_); }
 
+  /// "SECONDS PROCESS client NUMBER WHAT TEXT".
+  void client(std::chrono::nanoseconds now, Session::ClientId client, std::string_view what,
+              std::string_view text = "") const;
   /// "SECONDS PROCESS WHAT TEXT", in seconds of CLOCK_MONOTONIC.
   void line(std::chrono::nanoseconds now, std::string_view what, std::string_view text = "") const;
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <chrono>
 #include <limits>
 
 namespace jobslots {
@@ -52,12 +53,13 @@ void TokenExchange::return_tokens() {
   while (!returning_.empty() && source_.try_return(returning_.back())) returning_.pop_back();
 }
 
-void TokenExchange::return_tokens(std::chrono::milliseconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
+void TokenExchange::return_tokens_at_last() {
+  constexpr std::chrono::milliseconds kLimit{5000};
+  const auto end = std::chrono::steady_clock::now() + kLimit;
   for (return_tokens(); !all_returned() && std::chrono::steady_clock::now() < end;
        return_tokens()) {
     pollfd writable{source_.write_fd(), POLLOUT, 0};
-    poll(&writable, 1, static_cast<int>(limit.count()));
+    poll(&writable, 1, static_cast<int>(kLimit.count()));
   }
 }
 

@@ -3,7 +3,7 @@
 /// Where the broker takes tokens and gives them back: a TokenSource, what its pipe has not taken
 /// back yet, and what the poller watches of it.
 
-#include <chrono>
+
 #include <optional>
 #include <string>
 
@@ -35,8 +35,8 @@ class TokenExchange {
   void give_back(char token);
   /// Returns what can be returned now.
   void return_tokens();
-  /// Returns what can be returned within this time.
-  void return_tokens(std::chrono::milliseconds limit);
+  /// The same where nobody will call again: waits some seconds for room in make's pipe.
+  void return_tokens_at_last();
   bool all_returned() const { return returning_.empty(); }
 
  private:

@@ -23,7 +23,7 @@ struct Interest {
   bool operator==(const Interest&) const = default;
   bool any() const { return readable || writable; }
 };
-inline constexpr Interest kNothing{};
+inline constexpr Interest kNoInterest{};
 inline constexpr Interest kReadable{.readable = true};
 
 class Poller {
@@ -37,7 +37,7 @@ class Poller {
   /// is to be unwatched before it is closed.
   /// Throws std::system_error where the system cannot: no memory, too many watches (epoll_ctl(2)).
   void watch(int fd, Interest interest, Tag tag);
-  void unwatch(int fd) { watch(fd, kNothing, 0); }
+  void unwatch(int fd) { watch(fd, kNoInterest, 0); }
 
   /// Waits until something has happened, at the longest so long, and says to which descriptors.
   /// Throws std::system_error where it cannot wait.

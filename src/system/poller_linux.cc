@@ -22,7 +22,7 @@ Result<Poller> Poller::create() {
 
 void Poller::watch(int fd, Interest interest, Tag tag) {
   const auto known = watched_.find(fd);
-  const Interest before = known == watched_.end() ? kNothing : known->second;
+  const Interest before = known == watched_.end() ? kNoInterest : known->second;
   if (interest == before) return;
   epoll_event event{};
   event.events = (interest.readable ? EPOLLIN : 0U) | (interest.writable ? EPOLLOUT : 0U) |

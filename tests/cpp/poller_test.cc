@@ -55,7 +55,7 @@ TEST_F(PollerTest, TellsWhatIsWritable) {
 TEST_F(PollerTest, ADescriptorIsWatchedForWhatWasAskedLast) {
   poller_.watch(read_end(), kReadable, 7);
   poller_.watch(write_end(), {.writable = true}, 8);
-  poller_.watch(write_end(), kNothing, 8);
+  poller_.watch(write_end(), kNoInterest, 8);
   EXPECT_THAT(at_once(), IsEmpty());
   poller_.unwatch(write_end());
   poller_.unwatch(read_end());
