@@ -1,7 +1,6 @@
 #include "broker/broker.h"
 
 #include <algorithm>
-
 #include <exception>
 #include <utility>
 
@@ -13,8 +12,6 @@ namespace {
 using Source = Connections::Source;
 
 Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
-
-
 
 }  // namespace
 

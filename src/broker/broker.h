@@ -12,14 +12,12 @@
 #include <csignal>
 #include <optional>
 
-
 #include "broker/connections.h"
 #include "broker/implicit_slot.h"
 #include "broker/log.h"
 #include "broker/token_exchange.h"
 #include "broker/trace_file.h"
 #include "session/session.h"
-
 #include "system/poller.h"
 
 namespace jobslots {
@@ -48,7 +46,7 @@ class Broker {
   void receive_from(ClientId client);
   void settle();
   bool take_tokens();
-  
+
   void give_back_all_tokens();
   void write_trace();
 
@@ -63,8 +61,6 @@ class Broker {
   void carry_out(const Session::Return& token);
   void carry_out(const Session::OpenTrace& trace);
 
-  
-
   Session::Time now_;  ///< When the event came that is being handled.
   Log log_;
   Session session_;
@@ -73,7 +69,7 @@ class Broker {
   Connections connections_;
   ImplicitSlot implicit_slot_;
   std::optional<Peer> controller_;  ///< Until it is one of the connections.
-  
+
   std::optional<TraceFile> trace_;
 };
 

@@ -3,7 +3,6 @@
 /// Where the broker takes tokens and gives them back: a TokenSource, what its pipe has not taken
 /// back yet, and what the poller watches of it.
 
-
 #include <optional>
 #include <string>
 
