@@ -45,6 +45,8 @@ class Connection:
         self._socket: PacketSocket | None = None
         #: Whether the broker writes a trace, and so wants to know what the slot is used for.
         self.traced = False
+        #: Whether slots had to be lent in this session, see `Keep`.
+        self.others_may_wait = False
 
     def is_open(self) -> bool:
         return self._socket is not None
@@ -62,7 +64,7 @@ class Connection:
     def _connect(self) -> PacketSocket:
         packets = PacketSocket.connect(self._address)
         try:
-            welcome = _exchange(packets, Hello(VERSION, "worker", self.worker_id), Welcome)
+            welcome = self._exchange(packets, Hello(VERSION, "worker", self.worker_id), Welcome)
             if welcome.version != VERSION:
                 raise ConnectionError(f"a broker of version {welcome.version}")
         except BaseException:
@@ -74,7 +76,7 @@ class Connection:
     def ask(self, message: ToBroker, answer: type[A]) -> A:
         """Send a message and wait for its answer. Any failure leaves no connection."""
         try:
-            return _exchange(self.open(), message, answer)
+            return self._exchange(self.open(), message, answer)
         except BaseException:
             self.drop()
             raise
@@ -89,6 +91,16 @@ class Connection:
             self.drop()
             raise
 
+    def _exchange(self, packets: PacketSocket, message: ToBroker, answer: type[A]) -> A:
+        packets.send(message)
+        received = decode(packets.receive())
+        while isinstance(received, Yield | Keep):  # It crossed the message.
+            self.others_may_wait = self.others_may_wait or isinstance(received, Keep)
+            received = decode(packets.receive())
+        if not isinstance(received, answer):
+            raise ConnectionError(f"the broker says {received}")
+        return received
+
     def heard(self) -> Iterator[ToWorker]:
         """What the broker has said meanwhile, without waiting. Any failure leaves no connection."""
         try:
@@ -98,6 +110,7 @@ class Connection:
                 message = decode(self._socket.receive())
                 if message is None:
                     raise ConnectionError("the broker has gone")
+                self.others_may_wait = self.others_may_wait or isinstance(message, Keep)
                 yield message
         except Exception:
             self.drop()
@@ -113,16 +126,6 @@ class Connection:
             packets.close()
 
 
-def _exchange(packets: PacketSocket, message: ToBroker, answer: type[A]) -> A:
-    packets.send(message)
-    received = decode(packets.receive())
-    while isinstance(received, Yield | Keep) and not isinstance(received, answer):
-        received = decode(packets.receive())  # It crossed the message.
-    if not isinstance(received, answer):
-        raise ConnectionError(f"the broker says {received}")
-    return received
-
-
 class JobSlot:
     """The one job slot that an xdist worker may hold.
 
@@ -134,8 +137,11 @@ class JobSlot:
         self._held = False
         self._broker_lost = False
         self._asked_for = False
-        #: Whether slots had to be lent in this session, see `Keep`.
-        self.others_may_wait = False
+
+    @property
+    def others_may_wait(self) -> bool:
+        """Whether slots had to be lent in this session, see `Keep`."""
+        return self._connection.others_may_wait
 
     @property
     def traced(self) -> bool:
@@ -166,7 +172,6 @@ class JobSlot:
         if self._connection.has_news():
             for message in self._connection.heard():
                 self._asked_for = self._asked_for or isinstance(message, Yield)
-                self.others_may_wait = self.others_may_wait or isinstance(message, Keep)
             return self._asked_for or not self._connection.is_open()
         return self._asked_for
 

@@ -197,3 +197,29 @@ def test_each_variable_is_read(
 def test_no_jobserver_has_no_reason(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MAKEFLAGS", value)
     assert BrokerProcess.start() == NoBroker("")
+
+
+def test_what_crosses_a_want(tmp_path: Path) -> None:
+    """A yield is of the slot before; that slots had to be lent is heard all the same."""
+    address = str(tmp_path / "broker")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+
+        def answer() -> None:
+            worker, _ = listener.accept()
+            with worker:
+                for answers in ([b"welcome 1"], [b"yield", b"keep", b"grant"], []):
+                    worker.recv(100)
+                    for packet in answers:
+                        worker.send(packet)
+
+        broker = threading.Thread(target=answer)
+        broker.start()
+        slot = JobSlot(Connection(address, "gw0"))
+        slot.acquire()
+        assert slot.others_may_wait
+        assert not slot.is_asked_for()
+        slot.release()
+        broker.join()
+        slot.close()
