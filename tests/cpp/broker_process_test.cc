@@ -159,6 +159,25 @@ TEST(BrokerWithFewDescriptors, ServesOrSaysWhyNot) {
   EXPECT_LT(served, 11);
 }
 
+/// The system fails the broker in the middle of a session.
+TEST(BrokerWithoutMemory, ReturnsItsTokensAndEnds) {
+#ifdef JOBSLOTS_SANITIZED
+  GTEST_SKIP() << "the sanitizers reserve more memory than there is";
+#endif
+  TestSession session(3);
+  GreetedWorker one(session, "gw0");
+  GreetedWorker other(session, "gw1");
+  for (Worker* worker : {&one, &other}) worker->expect_granted();
+  EXPECT_EQ(session.tokens_available(), 1);
+  const rlimit little{1 << 20, 1 << 20};
+  ASSERT_EQ(prlimit(session.broker().pid(), RLIMIT_AS, &little, nullptr), 0);
+  // Each name is kept until its worker comes.
+  for (int i = 0; i < 100'000 && session.broker().running(); ++i) {
+    say(session.controller(), "start " + std::string(4000, 'x') + std::to_string(i));
+  }
+  session.expect_ended(EXIT_FAILURE);
+}
+
 TEST(BrokerWithAPipe, TheInheritedPipeIsUsedAndLeftAsItWas) {
   const TempDir tmpdir;
   const FdPair pipe = test::make_pipe();

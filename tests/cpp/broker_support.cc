@@ -53,8 +53,8 @@ void TestSession::expect_end() {
   expect_ended();
 }
 
-void TestSession::expect_ended() {
-  EXPECT_EQ(broker_.wait_exit(), 0);
+void TestSession::expect_ended(int status) {
+  EXPECT_EQ(broker_.wait_exit(), status);
   EXPECT_EQ(tokens_available(), static_cast<int>(job_slots_) - 1);
   EXPECT_TRUE(tmpdir_.empty());
 }

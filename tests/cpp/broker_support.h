@@ -55,7 +55,7 @@ class TestSession {
   /// The orderly end.
   void expect_end();
   /// The broker ends by itself, every token is back, no folder is left.
-  void expect_ended();
+  void expect_ended(int status = EXIT_SUCCESS);
 
  private:
   std::map<std::string, std::string> environment() const {
