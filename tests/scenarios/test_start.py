@@ -336,7 +336,7 @@ def test_status_of_start_up_is_not_written_over_the_progress(scenario: Scenario)
 def test_status_at_the_first_test(scenario: Scenario, terminal: bool) -> None:
     """Who is there, and how many tests there are; not how many are still awaited."""
     last = scenario.folder / "last"
-    scenario.suite("suite", 3, 0.02, more=f"def test_last(): open({str(last)!r}, 'w').close()\n")
+    scenario.suite("suite", 9, 0.02, more=f"def test_last(): open({str(last)!r}, 'w').close()\n")
     scenario.makefile(FIFO, a=f"neighbour {last}", b="pytest --color=no -n4 suite")
     command = (*FIFO.command, "-j2")
     if terminal:
@@ -345,7 +345,7 @@ def test_status_at_the_first_test(scenario: Scenario, terminal: bool) -> None:
     assert outcome.status == 0, outcome.output
     assert "created: 4/4 workers" in outcome.output
     before = outcome.output.partition("\n.")[0].rstrip()
-    assert before.splitlines()[-1].strip() == "1 worker [4 items]"
+    assert before.splitlines()[-1].strip() == "1 worker [10 items]"
 
 
 @inside_xdist
