@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from .originals import original
@@ -132,8 +132,12 @@ class JobSlot:
     Where the broker has gone, the worker says so once and goes on without job slots.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, controller_lives: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Where the controller does not live, nobody is to be told that the broker has gone."""
         self._connection = connection
+        self._controller_lives = controller_lives
         self._held = False
         self._broker_lost = False
         self._asked_for = False
@@ -208,6 +212,8 @@ class JobSlot:
 
     def _lose_broker(self) -> None:
         self._broker_lost = True
+        if not self._controller_lives():
+            return
         line = (
             "pytest-xdist-gnumake: the job slot broker cannot be reached:"
             f" worker {self._connection.worker_id} goes on without job slots\n"

@@ -108,7 +108,7 @@ def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
             # The session was over before this worker was there: there is nothing to do, and no slot
             # to do it with. Left alone it would import and collect until execnet ends it.
             os._exit(1)
-    slot = JobSlot(connection)
+    slot = JobSlot(connection, _controller_lives)
     config.add_cleanup(slot.close)
     config.pluginmanager.register(StartUp(slot))
     slot.acquire("starting")
