@@ -162,11 +162,13 @@ class JobSlot:
             return
         want = Want(work if self.traced or work == FINISHING else "")
         for _ in range(2):  # The second time over a new connection.
-            with contextlib.suppress(Exception):
+            try:
                 self._connection.ask(want, Grant)
-                self._held = True
-                self._asked_for = False
-                return
+            except Exception:
+                continue
+            self._held = True
+            self._asked_for = False
+            return
         self._lose_broker()
 
     def is_asked_for(self) -> bool:
