@@ -47,6 +47,9 @@ struct Makeflags {
   bool operator==(const Makeflags&) const = default;
 };
 
+/// The value of MAKEFLAGS that tells of this jobserver.
+std::string to_makeflags(const Makeflags& makeflags);
+
 /// The jobserver of one variable's value. Reason::kNone where it speaks of none.
 Result<Makeflags> parse_makeflags(std::string_view value);
 

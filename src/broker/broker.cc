@@ -15,16 +15,16 @@ Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_sin
 
 }  // namespace
 
-Broker::Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller,
-               std::optional<Job> job, Log log)
+Broker::Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log)
     : now_(monotonic_now()),
       log_(std::move(log)),
-      session_(Connections::process_of(controller), tokens.makeflags().job_slots.value_or(0), !job),
+      session_(Connections::process_of(controller), slots.job_slots(),
+               slots.own_implicit_slot, !slots.is_pool()),
       poller_(std::move(poller)),
-      tokens_(poller_, Connections::tag_of(Source::kTokens), std::move(tokens)),
+      slots_(open_source(poller_, Connections::tag_of(Source::kTokens), std::move(slots.from))),
       connections_(poller_, std::move(rendezvous)),
       implicit_slot_(poller_, Connections::tag_of(Source::kClaim),
-                     Connections::tag_of(Source::kJob), log_, std::move(job)),
+                     Connections::tag_of(Source::kJob), log_, std::move(slots.job)),
       controller_(std::move(controller)) {}
 
 bool Broker::run() {
@@ -41,13 +41,14 @@ bool Broker::run() {
 }
 
 void Broker::serve() {
-  while (!session_.over() || !tokens_.all_returned()) {
+  while (!session_.over() || !slots_->all_returned()) {
     settle();
     write_trace();
     connections_.watch(now_);
-    tokens_.watch(session_.need(now_).of);
+    slots_->watch(session_.need(now_), now_);
     const std::vector<Poller::Tag> events = poller_.wait(wait_limit());
     now_ = monotonic_now();
+    if (const auto again = slots_->again(); again && *again <= now_) look_at_slots();
     for (const Poller::Tag event : events) {
       handle(event);
       settle();
@@ -62,6 +63,7 @@ std::optional<Session::Time> Broker::wait_limit() const {
   const auto at = [&until](Session::Time time) { until = std::min(until.value_or(time), time); };
   if (const auto again = connections_.watch_again()) at(*again);
   if (const auto again = implicit_slot_.try_again()) at(*again);
+  if (const auto again = slots_->again()) at(*again);
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -72,7 +74,7 @@ void Broker::handle(Poller::Tag tag) {
       accept_worker();
       break;
     case Source::kTokens:
-      tokens_.return_tokens();
+      look_at_slots();
       break;
     case Source::kSocket:
       receive_from(client);
@@ -87,6 +89,12 @@ void Broker::handle(Poller::Tag tag) {
       implicit_slot_.job_ended(session_, now_);
       break;
   }
+}
+
+void Broker::look_at_slots() {
+  slots_->look(now_);
+  if (const std::size_t count = slots_->take_asked_back()) session_.asked_back(count, now_);
+  if (std::string note = slots_->take_note(); !note.empty()) session_.note(std::move(note));
 }
 
 void Broker::accept_worker() {
@@ -116,15 +124,19 @@ void Broker::settle() {
     const bool taken = take_tokens();
     more = carry_out_effects() || taken;
   }
+  if (slots_->is_settled(session_.need(now_))) {
+    session_.starts_settled();
+    carry_out_effects();
+  }
   if (!session_.tracing()) return;
-  if (const auto free = tokens_.count()) session_.record_free(*free, now_);
+  if (const auto free = slots_->count()) session_.record_free(*free, now_);
 }
 
 /// Whether one was taken.
 bool Broker::take_tokens() {
-  const std::size_t to_take = session_.settle(tokens_.free(session_.need(now_).of), now_);
+  const std::size_t to_take = session_.settle(slots_->free(session_.need(now_)), now_);
   for (std::size_t taken = 0; taken < to_take; ++taken) {
-    const auto token = tokens_.try_take();
+    const auto token = slots_->try_take();
     if (!token) {
       session_.settle(0, now_);  // Others were quicker.
       return taken > 0;
@@ -137,11 +149,11 @@ bool Broker::take_tokens() {
 }
 
 void Broker::give_back_all_tokens() {
-  for (const char token : session_.tokens()) tokens_.give_back(token);
+  for (const char token : session_.tokens()) slots_->give_back(token);
   while (const auto effect = session_.next_effect()) {
     if (const auto* token = std::get_if<Session::Return>(&*effect)) carry_out(*token);
   }
-  tokens_.return_tokens_at_last();
+  slots_->finish();
 }
 
 void Broker::write_trace() {
@@ -181,7 +193,7 @@ void Broker::carry_out(const Session::Examine& examine) {
 
 void Broker::carry_out(const Session::Return& token) {
   log_.line(now_, "returns a token");
-  tokens_.give_back(token.token);
+  slots_->give_back(token.token);
 }
 
 void Broker::carry_out(const Session::OpenTrace& trace) {

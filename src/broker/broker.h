@@ -1,6 +1,6 @@
 #pragma once
 
-/// The broker: the one process of a pytest session that talks to make. It holds every token that
+/// The broker: the one process of a pytest session that talks to make, or to a pool. It holds every token that
 /// the session has taken, and gives job slots to the session's workers.
 ///
 /// No user code runs in it, so nothing that a test does can lose a token. A worker that dies is
@@ -10,12 +10,13 @@
 /// This is the loop. What an event means is the Session's to say.
 
 #include <csignal>
+#include <memory>
 #include <optional>
 
 #include "broker/connections.h"
 #include "broker/implicit_slot.h"
 #include "broker/log.h"
-#include "broker/token_exchange.h"
+#include "broker/slots.h"
 #include "broker/trace_file.h"
 #include "session/session.h"
 #include "system/poller.h"
@@ -25,10 +26,7 @@ namespace jobslots {
 class Broker {
  public:
   /// controller is the connected socket of the session's controller, which has said hello already.
-  /// Where there is a job, its implicit slot is shared with the other sessions of it; else the
-  /// session has one.
-  Broker(Peer controller, TokenSource tokens, Rendezvous rendezvous, Poller poller,
-         std::optional<Job> job, Log log);
+  Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log);
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
@@ -44,6 +42,7 @@ class Broker {
   void handle(Poller::Tag tag);
   void accept_worker();
   void receive_from(ClientId client);
+  void look_at_slots();
   void settle();
   bool take_tokens();
 
@@ -59,13 +58,14 @@ class Broker {
   void carry_out(const Session::Kill& kill) { signal(kill.client, SIGKILL); }
   void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token);
+  void carry_out(const Session::SetTitle& set) { slots_->set_title(set.title); }
   void carry_out(const Session::OpenTrace& trace);
 
   Session::Time now_;  ///< When the event came that is being handled.
   Log log_;
   Session session_;
   Poller poller_;
-  TokenExchange tokens_;
+  std::unique_ptr<SlotSource> slots_;
   Connections connections_;
   ImplicitSlot implicit_slot_;
   std::optional<Peer> controller_;  ///< Until it is one of the connections.

@@ -1,15 +1,9 @@
 #include "broker/connections.h"
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace jobslots {
 namespace {
-
-/// How often to try to accept connections while nothing tells that there are descriptors again.
-constexpr std::chrono::seconds kAcceptPause{1};
 
 constexpr unsigned kSourceBits = 3;
 
@@ -27,9 +21,7 @@ Connections::Connections(Poller& poller, Rendezvous rendezvous)
     : poller_(poller), rendezvous_(std::move(rendezvous)) {}
 
 void Connections::watch(Time now) {
-  if (accept_again_ && now >= *accept_again_) accept_again_.reset();
-  poller_.watch(rendezvous_.listening_fd(), {.readable = !accept_again_},
-                tag_of(Source::kListener));
+  listener_.watch(poller_, rendezvous_.listening_fd(), tag_of(Source::kListener), now);
   const Peer* controller = find(Session::kController);
   if (controller == nullptr || !controller->connected()) return;
   poller_.watch(controller->socket_fd(), {.readable = true, .writable = !to_controller_.empty()},
@@ -37,16 +29,7 @@ void Connections::watch(Time now) {
 }
 
 std::optional<Peer> Connections::accept(Time now) {
-  UniqueFd socket(
-      accept4(rendezvous_.listening_fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!socket) {
-    const bool short_of_them =
-        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-    if (short_of_them) accept_again_ = now + kAcceptPause;
-    return std::nullopt;
-  }
-  Peer peer(std::move(socket));
-  return peer.same_user() ? std::optional(std::move(peer)) : std::nullopt;
+  return listener_.accept(rendezvous_.listening_fd(), now);
 }
 
 void Connections::add(ClientId client, Peer peer) {
@@ -95,7 +78,7 @@ void Connections::drop(ClientId client) {
   if (peer == nullptr) return;
   if (peer->has_life_fd()) poller_.unwatch(peer->life_fd());
   peers_.erase(client);
-  accept_again_.reset();  // There are descriptors again.
+  listener_.descriptor_freed();
 }
 
 void Connections::signal(ClientId client, int number) const {

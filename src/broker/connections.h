@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "session/session.h"
+#include "system/listener.h"
 #include "system/peer.h"
 #include "system/poller.h"
 #include "system/rendezvous.h"
@@ -37,7 +38,7 @@ class Connections {
   /// Watches what changes from turn to turn. Throws as Poller::watch() does, and so does add().
   void watch(Time now);
   /// When watch() is to be called again though nothing has happened.
-  std::optional<Time> watch_again() const { return accept_again_; }
+  std::optional<Time> watch_again() const { return listener_.watch_again(); }
 
   /// Who connects, if it is the same user, and there are descriptors for it. add() keeps it.
   std::optional<Peer> accept(Time now);
@@ -60,8 +61,7 @@ class Connections {
   std::map<ClientId, Peer> peers_;
   Rendezvous rendezvous_;                  ///< Gone before the controller sees its connection end.
   std::deque<std::string> to_controller_;  ///< Packets that its socket has not taken yet.
-  /// Short of descriptors, nobody is accepted: until a client leaves, or then.
-  std::optional<Time> accept_again_;
+  Listener listener_;
 };
 
 }  // namespace jobslots

@@ -10,10 +10,10 @@ namespace jobslots {
 /// While nothing is wanted the jobserver is not watched at all: tokens that are there for others
 /// would keep this process awake. While a worker waits, any token will do; while one is to be
 /// started, those that are there may have to stay for others, and only a change counts.
-void TokenExchange::watch(Need need) {
+void TokenExchange::watch(const Need& need, Time) {
   Interest interest;
-  interest.readable = need != Need::kNothing && !source_.lost();
-  interest.changes = need == Need::kSpareTokens;
+  interest.readable = need.of != Need::Of::kNothing && !source_.lost();
+  interest.changes = need.of == Need::Of::kSpareTokens;
   const bool writable = !returning_.empty();
   if (source_.write_fd() == source_.read_fd()) {
     interest.writable = writable;
@@ -23,10 +23,10 @@ void TokenExchange::watch(Need need) {
   poller_.watch(source_.read_fd(), interest, tag_);
 }
 
-std::size_t TokenExchange::free(Need need) const {
-  if (need == Need::kNothing) return 0;
+std::size_t TokenExchange::free(const Need& need) const {
+  if (need.of == Need::Of::kNothing) return 0;
   // To read is as quick as to count.
-  if (need == Need::kAnyToken) return std::numeric_limits<std::size_t>::max();
+  if (need.of == Need::Of::kAnyToken) return std::numeric_limits<std::size_t>::max();
   if (const auto number = count()) return *number + returning_.size();
   pollfd readable{source_.read_fd(), POLLIN, 0};  // A device that cannot count.
   return poll(&readable, 1, 0) == 1 ? 1 : 0;
@@ -53,7 +53,9 @@ void TokenExchange::return_tokens() {
   while (!returning_.empty() && source_.try_return(returning_.back())) returning_.pop_back();
 }
 
-void TokenExchange::return_tokens_at_last() {
+void TokenExchange::look(Time) { return_tokens(); }
+
+void TokenExchange::finish() {
   constexpr std::chrono::milliseconds kLimit{5000};
   const auto end = std::chrono::steady_clock::now() + kLimit;
   for (return_tokens(); !all_returned() && std::chrono::steady_clock::now() < end;

@@ -6,39 +6,36 @@
 #include <optional>
 #include <string>
 
+#include "broker/slot_source.h"
 #include "jobslots/token_source.h"
-#include "session/ledger.h"
 #include "system/poller.h"
 
 namespace jobslots {
 
-class TokenExchange {
+class TokenExchange : public SlotSource {
  public:
-  using Need = Ledger::Need::Of;
-
   /// The poller must outlive this; it knows what is watched here by the tag.
   TokenExchange(Poller& poller, Poller::Tag tag, TokenSource source)
       : poller_(poller), tag_(tag), source_(std::move(source)) {}
 
-  /// Watches for what is needed. Throws as Poller::watch() does.
-  void watch(Need need);
+  unsigned job_slots() const override { return source_.makeflags().job_slots.value_or(0); }
+  void watch(const Need& need, Time now) override;
+  /// Returns what can be returned now.
+  void look(Time now) override;
 
-  /// How many tokens lie there, as far as that matters to the need.
-  std::size_t free(Need need) const;
-  /// The number that lies there, where the jobserver can tell.
-  std::optional<std::size_t> count() const;
+  std::size_t free(const Need& need) const override;
+  std::optional<std::size_t> count() const override;
   /// One of those first that make's pipe has not taken back yet.
-  std::optional<char> try_take();
+  std::optional<char> try_take() override;
 
   /// Returns the token, at once or when there is room.
-  void give_back(char token);
-  /// Returns what can be returned now.
-  void return_tokens();
-  /// The same where nobody will call again: waits some seconds for room in make's pipe.
-  void return_tokens_at_last();
-  bool all_returned() const { return returning_.empty(); }
+  void give_back(char token) override;
+  void finish() override;
+  bool all_returned() const override { return returning_.empty(); }
 
  private:
+  void return_tokens();
+
   Poller& poller_;
   Poller::Tag tag_;
   TokenSource source_;

@@ -2,7 +2,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "broker/broker.h"
 #include "cli/commands.h"
@@ -29,36 +32,54 @@ bool said_hello(Peer& controller) {
          hello->version == kProtocolVersion;
 }
 
+std::string current_folder() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
+}
+
 /// What the broker serves with, beside its controller.
 struct Parts {
-  TokenSource tokens;
+  Slots slots;
   Rendezvous rendezvous;
   Poller poller;
-  std::optional<Job> job;
 };
 
+/// The descriptors that are in use from here on.
+std::vector<int> descriptors_of(const SlotsHere& here, const Peer& controller) {
+  std::vector<int> kept{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controller.life_fd()};
+  if (const auto* source = std::get_if<TokenSource>(&here.tokens)) {
+    kept.insert(kept.end(), {source->read_fd(), source->write_fd()});
+  }
+  if (here.job) kept.push_back(here.job->life.get());
+  return kept;
+}
+
 /// What cannot be had is missing here, not later.
-Result<Parts> get_parts(Result<TokenSource> tokens, std::optional<Job> job, int controllers_life) {
-  if (const auto* why = std::get_if<Unavailable>(&tokens)) return *why;
-  auto& source = std::get<TokenSource>(tokens);
-  close_all_descriptors_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, controllers_life,
-                             source.read_fd(), source.write_fd(), job ? job->life.get() : -1});
+Result<Parts> get_parts(SlotsHere here, SessionInPool session) {
+  auto slots = open_slots(std::move(here), std::move(session));
+  if (const auto* why = std::get_if<Unavailable>(&slots)) return *why;
   auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
   if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return *why;
+  if (auto* pool = std::get_if<PoolSlots>(&std::get<Slots>(slots).from)) {
+    pool->session.socket = std::get<Rendezvous>(rendezvous).socket_path();
+  }
   auto poller = Poller::create();
   if (const auto* why = std::get_if<Unavailable>(&poller)) return *why;
   if (!can_open_descriptors(kDescriptorsOfAWorker)) {
     return Unavailable{Reason::kSystem, "too few descriptors are allowed (ulimit -n)"};
   }
-  return Parts{std::move(source), std::get<Rendezvous>(std::move(rendezvous)),
-               std::get<Poller>(std::move(poller)), std::move(job)};
+  return Parts{std::get<Slots>(std::move(slots)), std::get<Rendezvous>(std::move(rendezvous)),
+               std::get<Poller>(std::move(poller))};
 }
 
 int serve(Peer controller, Parts parts) {
-  controller.send(to_packet(message::WelcomeController{
-      parts.tokens.makeflags().job_slots.value_or(0), parts.rendezvous.socket_path()}));
-  Broker broker(std::move(controller), std::move(parts.tokens), std::move(parts.rendezvous),
-                std::move(parts.poller), std::move(parts.job), Log(getenv(Log::kVariable)));
+  if (const auto* pool = std::get_if<PoolSlots>(&parts.slots.from)) {
+    controller.send(to_packet(message::Pool{pool->place.directory}));
+  }
+  controller.send(to_packet(message::WelcomeController{parts.slots.job_slots(),
+                                                       parts.rendezvous.socket_path()}));
+  Broker broker(std::move(controller), std::move(parts.slots), std::move(parts.rendezvous),
+                std::move(parts.poller), Log(getenv(Log::kVariable)));
   return broker.run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -74,18 +95,16 @@ int broker_command(Arguments arguments) {
   allow_many_descriptors();
   // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
   // path of a fifo there may be relative.
-  auto tokens = TokenSource::from_environment();
-  std::optional<Job> job;
-  if (const auto* source = std::get_if<TokenSource>(&tokens)) {
-    job = find_job(ancestors(), source->read_fd());
-  }
+  auto here = find_slots();
+  SessionInPool session{.weight = weight_here(), .folder = current_folder()};
   // Who waits for all children of the controller, or ends them, does not mean this one. From here
   // on its ancestors are not known any more.
   if (detach && fork() != 0) return EXIT_SUCCESS;
   if (chdir("/") != 0) return EXIT_FAILURE;  // Keeps no file system busy.
   Peer controller{UniqueFd(STDIN_FILENO)};
   if (!said_hello(controller)) throw UsageError(kNotByHand);
-  auto parts = get_parts(std::move(tokens), std::move(job), controller.life_fd());
+  close_all_descriptors_but(descriptors_of(here, controller));
+  auto parts = get_parts(std::move(here), std::move(session));
   if (const auto* why = std::get_if<Unavailable>(&parts)) {
     controller.send(
         to_packet(message::Unavailable{std::string(name_of(why->reason)), why->message()}));

@@ -30,4 +30,8 @@ int doctor_command(Arguments arguments);
 /// of its sessions.
 int timeline_command(Arguments arguments);
 
+/// `jobslots pool --env`: prints what a shell sets to join the pool. With --serve: what
+/// start_pool() starts.
+int pool_command(Arguments arguments);
+
 }  // namespace jobslots

@@ -24,6 +24,8 @@ constexpr std::array kCommands{
             jobslots::doctor_command},
     Command{"timeline", "draw a run of make from the traces of its sessions",
             jobslots::timeline_command},
+    Command{"pool", "print what makes a shell and all it starts share the slots of one pool",
+            jobslots::pool_command},
     Command{"broker", "hold the job slots of one session; started by the pytest plugin",
             jobslots::broker_command},
 };

@@ -96,7 +96,27 @@ std::optional<std::string_view> after_j(std::string_view word) {
   return word.substr(at + 1);
 }
 
+/// As make writes a path into MAKEFLAGS.
+std::string escaped(const std::string& path) {
+  std::string text;
+  for (const char c : path) {
+    if (c == ' ' || c == '\t' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string to_makeflags(const Makeflags& makeflags) {
+  std::string text = makeflags.job_slots ? " -j" + std::to_string(*makeflags.job_slots) : "";
+  if (const auto* fifo = std::get_if<FifoAuth>(&makeflags.auth)) {
+    return text + " --jobserver-auth=fifo:" + escaped(fifo->path);
+  }
+  const auto& pipe = std::get<PipeAuth>(makeflags.auth);
+  return text + " --jobserver-auth=" + std::to_string(pipe.read_fd) + "," +
+         std::to_string(pipe.write_fd);
+}
 
 Result<Makeflags> parse_makeflags(std::string_view value) {
   std::vector<std::string> auth_values;

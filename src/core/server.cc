@@ -26,16 +26,6 @@ std::optional<Unavailable> refused(unsigned job_slots) {
                      "ask for 1 or more"};
 }
 
-/// As make writes a path into MAKEFLAGS, see jobslots/makeflags.h.
-std::string escaped(const std::string& path) {
-  std::string text;
-  for (const char c : path) {
-    if (c == ' ' || c == '\t' || c == '\\') text += '\\';
-    text += c;
-  }
-  return text;
-}
-
 /// Makes room for the tokens, and puts them there. A pipe has a page more than they need: one that
 /// is partly read takes nothing until it is empty, and a client that returns a token must not wait.
 std::optional<Unavailable> fill(int fd, unsigned job_slots) {
@@ -95,12 +85,7 @@ Server::~Server() {
   rmdir(directory_.c_str());
 }
 
-std::string Server::makeflags() const {
-  const std::string auth = directory_.empty()
-                               ? std::to_string(read_.get()) + "," + std::to_string(write_.get())
-                               : "fifo:" + escaped(fifo_path());
-  return " -j" + std::to_string(job_slots_) + " --jobserver-auth=" + auth;
-}
+std::string Server::makeflags() const { return to_makeflags(jobserver()); }
 
 std::vector<int> Server::inherited_fds() const {
   if (!write_) return {};

@@ -118,6 +118,20 @@ Ledger::Actions Ledger::implicit_slot_lost() {
   return {};
 }
 
+Ledger::Actions Ledger::ask_back(std::size_t count) {
+  Actions actions;
+  owed_ = std::min(owed_ + count, by_token_.size());
+  const auto has_token = [this](const std::pair<Time, ClientId>& holder) {
+    return has(clients_.at(holder.second), Slot::Kind::kToken);
+  };
+  for (; count > 0; --count) {
+    const auto holder = std::ranges::find_if(to_ask_by_slot_, has_token);
+    if (holder == to_ask_by_slot_.end()) break;
+    ask_to_yield(holder->second, actions);
+  }
+  return actions;
+}
+
 Ledger::Actions Ledger::lend(Time now) {
   Actions actions;
   const Slot slot{Slot::Kind::kLent};
@@ -144,8 +158,13 @@ Ledger::Need Ledger::need(Time now) const {
   Need need;
   if (needed() > 0) {
     need.of = pausing ? Need::Of::kNothing : Need::Of::kAnyToken;
+    need.tokens = pausing ? 0 : needed();
   } else if (!to_start_.empty()) {
+    const std::size_t implicit = implicit_slot_free() ? 1 : 0;
+    const std::size_t idle = count(State::kIdle);
     need.of = Need::Of::kSpareTokens;
+    need.tokens = to_start_.size() - (implicit > idle ? 1 : 0);
+    need.spare = idle - std::min(idle, implicit);
   }
   const auto again_at = [&need](Time time) {
     need.again = std::min(need.again.value_or(time), time);
@@ -244,7 +263,9 @@ void Ledger::may_ask(ClientId id, bool may) {
     }
   };
   note(to_ask_by_slot_, client.since);
-  if (has(client, Slot::Kind::kToken)) note(to_ask_by_token_, client.slots.front().token.taken);
+  if (courtesy_ && has(client, Slot::Kind::kToken)) {
+    note(to_ask_by_token_, client.slots.front().token.taken);
+  }
 }
 
 void Ledger::ask_to_yield(ClientId client, Actions& actions) {
@@ -294,7 +315,8 @@ void Ledger::slot_freed(Slot slot, Time now, Actions& actions) {
     implicit_slot_freed(now, actions);
     return;
   }
-  const bool may_stay = now - slot.token.taken < kHandOverLimit;
+  const bool too_old = courtesy_ && now - slot.token.taken >= kHandOverLimit;
+  const bool may_stay = !too_old && owed_ == 0;
   if (may_stay && !uncovered_.empty()) {
     change_slot(uncovered_.front(), slot);
     uncovered_.pop_front();
@@ -304,7 +326,7 @@ void Ledger::slot_freed(Slot slot, Time now, Actions& actions) {
     grant_to_first_waiting(slot, now, actions);
     return;
   }
-  if (!may_stay) pause_until_ = now + kCourtesyPause;
+  if (too_old) pause_until_ = now + kCourtesyPause;
   return_token(slot.token, now, actions);
 }
 
@@ -327,6 +349,7 @@ void Ledger::implicit_slot_freed(Time now, Actions& actions) {
 
 void Ledger::return_token(const Token& token, Time now, Actions& actions) {
   last_return_ = Return{now, token.taken};
+  owed_ -= std::min<std::size_t>(owed_, 1);
   actions.emplace_back(ReturnToken{token.byte});
 }
 

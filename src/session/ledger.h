@@ -37,6 +37,9 @@
 ///     on the implicit slot when that was lost, is *uncovered*: it comes before those who wait, and
 ///     the next slot that is free is its.
 ///
+///  9. Who gave the tokens may ask for some back: clients that have one are asked to yield, those
+///     first that have had theirs for longest, and the next tokens that are free are returned.
+///
 /// A pure state machine: events in, actions out. It has no descriptor, no clock and no thread; time
 /// is what the caller says it is (any steady clock, never going back). The caller carries the
 /// actions out in order.
@@ -100,7 +103,10 @@ class Ledger {
     kHolding,
   };
 
-  explicit Ledger(bool has_implicit_slot = true) : has_implicit_slot_(has_implicit_slot) {}
+  /// courtesy: rule 5 holds, as others who want tokens are not seen. A pool sees them, and says when
+  /// it needs one.
+  explicit Ledger(bool has_implicit_slot = true, bool courtesy = true)
+      : has_implicit_slot_(has_implicit_slot), courtesy_(courtesy) {}
 
   /// The client is there, without a slot. For rank see rule 2: the lower one is served first.
   Actions join(ClientId client, unsigned rank = 0);
@@ -121,6 +127,8 @@ class Ledger {
   /// It is no more: it is given up, or its giver no longer accounts for the session (the controller
   /// died). A client that works on it goes on, uncovered.
   Actions implicit_slot_lost();
+  /// So many tokens are wanted back by who gave them (rule 9).
+  Actions ask_back(std::size_t count);
   /// One slot more than there are (rule 8), for who waits first, else for the first to be started.
   Actions lend(Time now);
   /// The same for this client, where it waits.
@@ -135,6 +143,8 @@ class Ledger {
                      ///< leaves to others. A change of their number may be of use.
     };
     Of of = Of::kNothing;
+    std::size_t tokens = 0;     ///< How many are of use.
+    std::size_t spare = 0;      ///< Of kSpareTokens: they are while more than so many lie there.
     std::optional<Time> again;  ///< When settle() has something to do though nothing happens.
   };
   Need need(Time now) const;
@@ -215,12 +225,14 @@ class Ledger {
   std::deque<Waiter> waiting_;
   std::deque<ClientId> to_start_;
   bool has_implicit_slot_;
+  bool courtesy_;
   bool implicit_slot_in_use_ = false;
   std::deque<ClientId> uncovered_;  ///< In the order in which they became so.
   ByTime by_token_;                 ///< Who has a token, by when it was taken.
   ByTime to_ask_by_token_;          ///< Those of them who may be asked to yield.
   ByTime to_ask_by_slot_;           ///< Who may be asked to yield, by when it got its slot.
   std::size_t asked_ = 0;           ///< How many have been asked and have not given back yet.
+  std::size_t owed_ = 0;            ///< Tokens that are wanted back, and not returned yet.
   Time pause_until_ = Time::min();
   struct Return {
     Time when;

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "core/words.h"
+
 namespace jobslots {
 namespace {
 
@@ -22,14 +24,6 @@ using message::Want;
 
 /// Of a text for people: what stands before it in a packet is short.
 constexpr std::size_t kTextLimit = kMessageLimit - 64;
-
-/// Takes the word at the text's begin off it, with the blank behind it.
-std::string_view take_word(std::string_view& text) {
-  const std::string_view word = text.substr(0, text.find(' '));
-  text.remove_prefix(word.size());
-  if (!text.empty()) text.remove_prefix(1);
-  return word;
-}
 
 std::optional<FromClient> parse_hello(std::string_view text) {
   Hello hello;
@@ -72,6 +66,10 @@ struct Print {
   }
   std::string operator()(const message::WelcomeController& welcome) const {
     return "welcome " + version() + " " + std::to_string(welcome.job_slots) + " " + welcome.path;
+  }
+  std::string operator()(const message::Pool& pool) const { return "pool " + pool.path; }
+  std::string operator()(const message::Note& note) const {
+    return "note " + note.text.substr(0, kTextLimit);
   }
   std::string operator()(const message::Unavailable& none) const {
     return "unavailable " + version() + " " + none.reason + " " + none.text.substr(0, kTextLimit);

@@ -21,7 +21,9 @@
 ///     trace FILE                              traced, or untraced TEXT (also later on)
 ///     sum                                     worker NAME HELD WAITED (for each one started)
 ///                                             summed MOST SPAN LENT TIME
-///     bye                                     unavailable VERSION REASON TEXT (the broker ends)
+///     bye                                     pool PATH (before welcome: where the slots come from)
+///                                             note TEXT
+///                                             unavailable VERSION REASON TEXT (the broker ends)
 ///
 /// Whoever says something else is told "refused TEXT". A worker's connection is closed then; the
 /// controller's, on which the session hangs, is not. NAME may hold blanks, and goes to the end of
@@ -104,6 +106,14 @@ struct WelcomeController {
   unsigned job_slots = 0;  ///< N of make's -jN, 0 where make does not tell.
   std::string path;        ///< Where workers connect.
 };
+/// The slots are those of the pool in this folder, which has WelcomeController's number of them.
+struct Pool {
+  std::string path;
+};
+/// Something that people are to know.
+struct Note {
+  std::string text;
+};
 struct Unavailable {
   std::string reason;  ///< name_of(Reason)
   std::string text;
@@ -154,7 +164,8 @@ using FromClient =
                  message::Cancel, message::Ended, message::Lost, message::Sync, message::Title,
                  message::Trace, message::Sum, message::Bye>;
 using ToClient =
-    std::variant<message::Welcome, message::WelcomeController, message::Unavailable, message::Grant,
+    std::variant<message::Welcome, message::WelcomeController, message::Pool, message::Note,
+                 message::Unavailable, message::Grant,
                  message::Yield, message::Keep, message::Refused, message::Begin, message::Holds,
                  message::Lent, message::Synced, message::Traced, message::Untraced,
                  message::WorkerSums, message::Summed>;

@@ -80,6 +80,15 @@ void Session::token(char token, Time now) {
   finish(now);
 }
 
+void Session::asked_back(std::size_t count, Time now) {
+  add(ledger_.ask_back(count));
+  finish(now);
+}
+
+void Session::starts_settled() {
+  if (std::exchange(sync_asked_, false)) send(kController, message::Synced{});
+}
+
 void Session::implicit_slot_gained(Time now) {
   add(ledger_.implicit_slot_gained(now));
   finish(now);
@@ -134,9 +143,6 @@ std::size_t Session::settle(std::size_t tokens_free, Time now) {
     add(settled.actions);
     finish(now);
   }
-  if (settled.to_take == 0 && std::exchange(sync_asked_, false)) {
-    send(kController, message::Synced{});
-  }
   return settled.to_take;
 }
 
@@ -161,7 +167,10 @@ void Session::hear_controller(const FromClient& message, Time now) {
             [&](const message::Ended& ended) { end_start(ended.name, now); },
             [&](const message::Lost& lost) { lose(lost.name, now); },
             [&](const message::Sync&) { sync_asked_ = true; },
-            [&](const message::Title& title) { title_ = title.text; },
+            [&](const message::Title& title) {
+              title_ = title.text;
+              effects_.push_back(SetTitle{title.text});
+            },
             [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
             [&](const message::Sum&) { send_sums(now); }, [&](const message::Bye&) { bye(now); },
             [&](const auto&) { refuse(kController, "not a message of a controller", now); }},

@@ -65,11 +65,15 @@ class Session {
   struct Return {
     char token;
   };
+  /// What the session is called.
+  struct SetTitle {
+    std::string title;
+  };
   /// A trace is to be opened: trace_opened() or trace_ended() is the answer.
   struct OpenTrace {
     std::string file;
   };
-  using Effect = std::variant<Send, HangUp, Drop, Interrupt, Kill, Examine, Return, OpenTrace>;
+  using Effect = std::variant<Send, HangUp, Drop, Interrupt, Kill, Examine, Return, SetTitle, OpenTrace>;
 
   /// The process at the other end of a connection.
   struct Process {
@@ -77,9 +81,11 @@ class Session {
     bool watched = false;  ///< Its end will be told by gone(), whatever becomes of its connection.
   };
 
-  /// job_slots is N of make's -jN, 0 where make does not tell.
-  Session(Process controller, unsigned job_slots, bool has_implicit_slot = true)
-      : ledger_(has_implicit_slot), controller_(controller), job_slots_(job_slots) {}
+  /// job_slots is N of make's -jN or of the pool, 0 where that is not known. For courtesy see
+  /// Ledger.
+  Session(Process controller, unsigned job_slots, bool has_implicit_slot = true,
+          bool courtesy = true)
+      : ledger_(has_implicit_slot, courtesy), controller_(controller), job_slots_(job_slots) {}
 
   // Events. now is what the caller says it is (any steady clock, never going back).
 
@@ -94,6 +100,12 @@ class Session {
   void undelivered(const Send& send, Time now);
   /// A token was read from make.
   void token(char token, Time now);
+  /// Who gave the tokens wants so many back.
+  void asked_back(std::size_t count, Time now);
+  /// Every start has begun for which there is a slot.
+  void starts_settled();
+  /// Something about the slots that people are to know.
+  void note(std::string text) { send(kController, message::Note{std::move(text)}); }
   /// The implicit slot is this session's, or is no more: the job it belongs to has ended, or it was
   /// given up to another session of the job.
   void implicit_slot_gained(Time now);

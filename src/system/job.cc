@@ -66,7 +66,7 @@ Job job_of(pid_t process, const struct stat& jobserver) {
 
 }  // namespace
 
-std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver) {
+std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver, Makes makes) {
   struct stat file {};
   if (fstat(jobserver, &file) != 0) return std::nullopt;
   const char* const make_variable = std::getenv("MAKE");
@@ -79,7 +79,8 @@ std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver
     if (is_worker(process.pid)) return job_of(process.pid, file);
     const bool outermost =
         i + 1 == ancestors.size() || named || !has_open(ancestors[i + 1].pid, file);
-    if (!is_make(process, make_variable) && !(outermost && has_open(process.pid, file))) continue;
+    const bool make = makes == Makes::kCount && is_make(process, make_variable);
+    if (!make && !(outermost && has_open(process.pid, file))) continue;
     // The controller takes slots itself: nobody counts it as a job of a jobserver.
     if (i == 0) return std::nullopt;
     return job_of(ancestors[i - 1].pid, file);

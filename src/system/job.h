@@ -26,7 +26,10 @@ struct Job {
 /// has the jobserver open, or is a make. A pipe is open all the way down where it is inherited:
 /// there the outermost process counts that has it open. Where a worker of a session is met on the
 /// way, the job is the worker: what its test starts has the test's slot.
+/// A pool's folder stands for its jobserver; a make need not know of that, and does not count.
 /// Nothing where no ancestor takes slots, as with a jobserver that was set for a whole login.
-std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver);
+enum class Makes { kCount, kDoNotCount };
+std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver,
+                            Makes makes = Makes::kCount);
 
 }  // namespace jobslots

@@ -1,36 +1,15 @@
 #include "system/rendezvous.h"
 
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
+#include "system/listener.h"
+
 namespace jobslots {
-namespace {
-
-/// A listening socket at path, or nothing and errno.
-UniqueFd listen_at(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    errno = ENAMETOOLONG;
-    return UniqueFd();
-  }
-  path.copy(address.sun_path, path.size());
-  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return socket;
-  if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
-      listen(socket.get(), SOMAXCONN) != 0) {
-    return UniqueFd();
-  }
-  return socket;
-}
-
-}  // namespace
-
 Result<Rendezvous> Rendezvous::create(const char* tmpdir) {
   std::string failures;
   for (const char* place : std::array{tmpdir, "/tmp", "/var/tmp", "/dev/shm"}) {

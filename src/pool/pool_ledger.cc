@@ -1,0 +1,219 @@
+#include "pool/pool_ledger.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace jobslots {
+namespace {
+
+double seconds(PoolLedger::Time time) { return std::chrono::duration<double>(time).count(); }
+
+double half_lives(PoolLedger::Time time) {
+  return seconds(time) / seconds(PoolLedger::kHalfLife);
+}
+
+/// So many for each unit of the client's weight.
+double by_weight(std::size_t count, const PoolLedger::Client& client) {
+  return static_cast<double>(count) / client.weight;
+}
+
+}  // namespace
+
+void PoolLedger::join(ClientId client, unsigned weight, std::size_t held, Time now) {
+  const auto [entry, added] = clients_.try_emplace(client);
+  if (!added) return;
+  entry->second.weight = std::max(weight, 1U);
+  entry->second.held.assign(held, now);
+  entry->second.used_at = entry->second.since = now;
+  held_ += held;
+  if (held > 0) holders_.insert(client);
+}
+
+void PoolLedger::want(ClientId client, std::size_t total, std::size_t spare, Time now) {
+  change(client, now, [&](Client& entry) {
+    if (entry.missing() == 0) entry.since = now;
+    entry.wanted = total;
+    entry.spare = spare;
+  });
+}
+
+std::size_t PoolLedger::give_back(ClientId client, std::size_t count, Time now) {
+  std::size_t given = 0;
+  change(client, now, [&](Client& entry) {
+    given = std::min(count, entry.held.size());
+    const std::size_t answered = std::min(given, entry.asked);
+    entry.held.erase(entry.held.begin(), entry.held.begin() + static_cast<std::ptrdiff_t>(given));
+    entry.asked -= answered;
+    entry.since = now;
+    asked_ -= answered;
+    held_ -= given;
+  });
+  return given;
+}
+
+std::size_t PoolLedger::gone(ClientId client, Time now) {
+  const auto entry = clients_.find(client);
+  if (entry == clients_.end()) return 0;
+  const std::size_t free = give_back(client, entry->second.held.size(), now);
+  leave_lines(client, entry->second);
+  clients_.erase(entry);
+  return free;
+}
+
+std::optional<PoolLedger::ClientId> PoolLedger::next(std::size_t free, Time now) const {
+  std::optional<ClientId> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [order, since, id] : in_line_) {
+    const Client& client = clients_.at(id);
+    if (!serves(client, free)) continue;
+    best = id;
+    least = use_by_weight(client, now);
+    break;
+  }
+  for (const ClientId id : waiting_holders_) {
+    const Client& client = clients_.at(id);
+    if (!serves(client, free)) continue;
+    if (const double used = use_by_weight(client, now); used < least) {
+      best = id;
+      least = used;
+    }
+  }
+  return best;
+}
+
+void PoolLedger::grant(ClientId client, Time now) {
+  change(client, now, [&](Client& entry) {
+    entry.held.push_back(now);
+    entry.since = now;
+    ++held_;
+  });
+}
+
+PoolLedger::Asked PoolLedger::ask_back(bool others_unseen, Time now) {
+  Asked asked;
+  const auto again_at = [&asked](Time time) {
+    asked.again = std::min(asked.again.value_or(time), time);
+  };
+  if (others_unseen) {
+    for (const ClientId id : holders_) {
+      const Client& client = clients_.at(id);
+      while (client.unasked() > 0 && client.held.at(client.asked) + kHandOverLimit <= now) {
+        ask(id, asked);
+      }
+      if (client.unasked() > 0) again_at(client.held.at(client.asked) + kHandOverLimit);
+    }
+  }
+  std::size_t coming = asked_;  // Those asked for already are for the first in line.
+  // Whether the client will have all that it wants.
+  const auto ask_for_all = [&](ClientId id) {
+    const Client& waiter = clients_.at(id);
+    if (waiter.spare > 0) return true;
+    const std::size_t its = std::min(coming, waiter.missing());
+    coming -= its;
+    std::size_t has = waiter.held.size() + its;
+    while (has < waiter.wanted && ask_for(waiter, has, now, asked)) ++has;
+    return has >= waiter.wanted;
+  };
+  // Who is behind another one without a slot has used more.
+  std::ranges::find_if_not(in_line_, ask_for_all, [](const Order& order) { return get<2>(order); });
+  std::ranges::for_each(waiting_holders_, ask_for_all);
+  return asked;
+}
+
+const PoolLedger::Client* PoolLedger::find(ClientId client) const {
+  const auto entry = clients_.find(client);
+  return entry == clients_.end() ? nullptr : &entry->second;
+}
+
+/// What n slots use in a time t is the integral of n * 2^-(x/h) from 0 to t, h being the half-life.
+double PoolLedger::use(const Client& client, Time now) {
+  const double left = std::exp2(-half_lives(now - client.used_at));
+  const double held = static_cast<double>(client.held.size());
+  return client.used * left + held * seconds(kHalfLife) / std::numbers::ln2 * (1 - left);
+}
+
+bool PoolLedger::somebody_waits() const {
+  const auto waits = [this](ClientId id) { return clients_.at(id).spare == 0; };
+  return std::ranges::any_of(in_line_, [&](const Order& order) { return waits(get<2>(order)); }) ||
+         std::ranges::any_of(waiting_holders_, waits);
+}
+
+PoolLedger::Order PoolLedger::order_of(ClientId id, const Client& client) {
+  return {std::log2(client.used / client.weight) + half_lives(client.used_at), client.since, id};
+}
+
+void PoolLedger::leave_lines(ClientId id, const Client& client) {
+  in_line_.erase(order_of(id, client));
+  waiting_holders_.erase(id);
+  holders_.erase(id);
+}
+
+void PoolLedger::enter_lines(ClientId id, Client& client) {
+  if (!client.held.empty()) holders_.insert(id);
+  if (client.missing() == 0) return;
+  if (client.held.empty()) {
+    in_line_.insert(order_of(id, client));
+  } else {
+    waiting_holders_.insert(id);
+  }
+}
+
+template <class Change>
+void PoolLedger::change(ClientId id, Time now, Change what) {
+  const auto entry = clients_.find(id);
+  if (entry == clients_.end()) return;
+  Client& client = entry->second;
+  leave_lines(id, client);
+  client.used = use(client, now);
+  client.used_at = now;
+  what(client);
+  enter_lines(id, client);
+}
+
+/// From when on the holder may be asked for a slot for the waiting client, which has or will have so
+/// many (rule 3), as far as that can be told now; nothing where it may keep what it has.
+std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const Client& waiter,
+                                                    std::size_t has, Time now) {
+  if (holder.unasked() == 0) return std::nullopt;
+  const Time old_enough = holder.held.at(holder.asked) + kYieldAfter;
+  if (by_weight(holder.unasked() - 1, holder) >= by_weight(has + 1, waiter)) {
+    return old_enough;
+  }
+  if (by_weight(holder.unasked(), holder) <= by_weight(has, waiter)) {
+    return std::nullopt;
+  }
+  const double ahead = use_by_weight(holder, now) - use_by_weight(waiter, now);
+  const double missing = (seconds(kQuantum) - ahead) / by_weight(holder.held.size(), holder);
+  if (missing <= 0) return old_enough;
+  constexpr Time kLeast = std::chrono::milliseconds(1);
+  const auto until = std::chrono::duration_cast<Time>(std::chrono::duration<double>(missing));
+  return std::max(old_enough, now + std::max(until, kLeast));
+}
+
+/// Asks for one slot for the waiting client. Whether that was possible now.
+bool PoolLedger::ask_for(const Client& waiter, std::size_t has, Time now, Asked& asked) {
+  std::optional<ClientId> best;
+  for (const ClientId id : holders_) {
+    const Client& holder = clients_.at(id);
+    if (&holder == &waiter) continue;
+    const auto from = may_ask(holder, waiter, has, now);
+    if (!from) continue;
+    if (*from > now) {
+      asked.again = std::min(asked.again.value_or(*from), *from);
+    } else if (!best || use_by_weight(holder, now) > use_by_weight(clients_.at(*best), now)) {
+      best = id;
+    }
+  }
+  if (best) ask(*best, asked);
+  return best.has_value();
+}
+
+void PoolLedger::ask(ClientId id, Asked& asked) {
+  ++clients_.at(id).asked;
+  ++asked_;
+  asked.clients.push_back(id);
+}
+
+}  // namespace jobslots

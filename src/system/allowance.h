@@ -1,0 +1,4 @@
+#pragma once
+namespace jobslots {
+unsigned allowed_jobs();
+}
