@@ -30,6 +30,8 @@ from .protocol import (
     Holds,
     Lent,
     Lost,
+    Note,
+    Pool,
     Refused,
     Start,
     Sum,
@@ -92,6 +94,11 @@ def speaks_of_jobserver(environment: Mapping[str, str]) -> bool:
     return any("--jobserver-" in environment.get(name, "") for name in variables)
 
 
+def names_pool(environment: Mapping[str, str]) -> bool:
+    """Whether job slots are to come from a pool, see ``jobslots pool --help``."""
+    return environment.get("JOBSLOTS_POOL", "off") not in ("", "off")
+
+
 def cannot_be_started(error: OSError) -> str:
     """What is wrong with the program that the package has, and the cure."""
     return (
@@ -102,17 +109,21 @@ def cannot_be_started(error: OSError) -> str:
 class BrokerProcess:
     """A running ``jobslots broker``, owned by the controller of one pytest session."""
 
-    def __init__(self, packets: PacketSocket, job_slots: int, address: str) -> None:
+    def __init__(self, packets: PacketSocket, job_slots: int, address: str, pool: str = "") -> None:
         self._packets = packets
-        #: N of make's ``-jN``, 0 where make does not tell.
+        #: N of make's ``-jN`` or of the pool, 0 where that is not known.
         self.job_slots = job_slots
         #: The path of the socket that workers connect to.
         self.address = address
+        #: The folder of the pool that the slots are from; empty where they are a jobserver's.
+        self.pool = pool
         #: Why there is no trace, or no more of it.
         self.untraced = ""
         #: Called, from a thread, where nothing moved and a slot was lent: to whom, and who has the
         #: others.
         self.on_lent: Callable[[str, tuple[str, ...]], None] = lambda worker_id, holders: None
+        #: Called, from a thread, with what people are to know of the slots.
+        self.on_note: Callable[[str], None] = lambda text: None
         self._listening = False
         self._sums: SimpleQueue[Sums | None] = SimpleQueue()
         self._listened: SimpleQueue[None] = SimpleQueue()
@@ -129,7 +140,7 @@ class BrokerProcess:
         """
         if environment is None:
             environment = os.environ
-        there_is_one = speaks_of_jobserver(environment)
+        there_is_one = speaks_of_jobserver(environment) or names_pool(environment)
         if not sys.platform.startswith("linux"):
             elsewhere = f"job slots are shared on Linux only, not on {sys.platform}"
             return NoBroker(elsewhere if there_is_one else "")
@@ -150,10 +161,13 @@ class BrokerProcess:
             return NoBroker(cannot_be_started(error))
         finally:
             theirs.close()
-        answer = None
+        answer, pool = None, ""
         with contextlib.suppress(OSError):
             packets.send(Hello(VERSION, "controller"))
             answer = decode_for_controller(_next_packet(packets, _LOOKS))
+            if isinstance(answer, Pool):
+                pool = path_of_text(answer.path)
+                answer = decode_for_controller(_next_packet(packets, _LOOKS))
         try:
             status = process.wait(_LOOKS * _LOOK)  # The broker itself is a child of init.
         except TimeoutExpired:
@@ -161,7 +175,7 @@ class BrokerProcess:
             packets.close()
             return NoBroker(f"{EXECUTABLE} does not answer")
         if isinstance(answer, WelcomeController) and answer.version == VERSION:
-            return cls(packets, answer.job_slots, path_of_text(answer.path))
+            return cls(packets, answer.job_slots, path_of_text(answer.path), pool)
         packets.close()
         if isinstance(answer, Unavailable):
             return NoBroker("" if answer.reason == "none" else answer.text)
@@ -173,13 +187,16 @@ class BrokerProcess:
         """Tell workers that are started from now on where the broker is."""
         original.environ[ADDRESS_VARIABLE] = self.address
 
-    def start_trace(self, file: Path, title: str) -> None:
-        """Let the broker write what the session does to ``file``, under this title."""
+    def set_title(self, title: str) -> None:
+        """Say what the session is called, in its trace and in its pool."""
+        self._send(Title(title))
+
+    def start_trace(self, file: Path) -> None:
+        """Let the broker write what the session does to ``file``."""
         trace = Trace(text_of_path(file))
         if len(encode(trace)) > SIZE_LIMIT:
             self.untraced = "its name is too long"
             return
-        self._send(Title(title))
         self._send(trace)
         for message in self._messages(_LOOKS):
             if isinstance(message, Refused):
@@ -236,6 +253,8 @@ class BrokerProcess:
                 elif isinstance(message, Lent):
                     self.on_lent(message.name, tuple(holders))
                     holders.clear()
+                elif isinstance(message, Note):
+                    self.on_note(message.text)
                 elif isinstance(message, WorkerSums):
                     workers.append(message)
                 elif isinstance(message, Summed):

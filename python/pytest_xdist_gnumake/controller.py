@@ -13,9 +13,9 @@ import execnet
 import pytest
 
 from .broker import BrokerProcess, NoBroker
-from .options import start_of_workers
+from .options import set_slot_variables, start_of_workers
 from .originals import original
-from .report import closing_lines, lent_line
+from .report import closing_lines, lent_line, pool_line
 
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
@@ -53,6 +53,7 @@ class Controller:
 
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
+        set_slot_variables(self._config, self._environment)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
@@ -74,6 +75,8 @@ class Controller:
             self._start_trace("there is no job server")
         else:
             self._report(CLIENT_LINE)
+            if broker.pool:
+                self._report(pool_line(broker.pool, broker.job_slots))
             self._start_trace()
             broker.announce()
             self._config.add_cleanup(self._end_workers)
@@ -105,17 +108,22 @@ class Controller:
             return
         file = self._config.invocation_params.dir / name.replace("%p", str(original.getpid()))
         if isinstance(self._broker, BrokerProcess) and not why_not:
-            words = [
-                word
-                for word in map(os.fspath, self._config.invocation_params.args)
-                if word != name and not word.startswith("--jobslots-trace")
-            ]
-            self._broker.start_trace(file, " ".join(["pytest", *words]))
+            self._broker.set_title(self._title(name))
+            self._broker.start_trace(file)
             why_not = self._broker.untraced
         if why_not:
             self._report(f"pytest-xdist-gnumake: no trace in {file}: {why_not}")
         else:
             self._trace = file
+
+    def _title(self, trace: str | None = None) -> str:
+        """What the session is called: its command line, without the name of the trace."""
+        words = [
+            word
+            for word in map(os.fspath, self._config.invocation_params.args)
+            if word != trace and not word.startswith("--jobslots-trace")
+        ]
+        return " ".join(["pytest", *words])
 
     def _stagger(self, broker: BrokerProcess, specs: list[execnet.XSpec]) -> None:
         """Have workers started when there is a slot for them, or say why they all start now."""
@@ -172,11 +180,17 @@ class Controller:
     def _report_lent(self, worker_id: str, holders: tuple[str, ...]) -> None:
         self._report(lent_line(worker_id, holders, list(self._running)))
 
+    def _report_note(self, text: str) -> None:
+        self._report(f"pytest-xdist-gnumake: {text}")
+
     def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
             self._broker = BrokerProcess.start(self._environment, self._folder)
             if isinstance(self._broker, BrokerProcess):
+                if self._broker.pool:
+                    self._broker.set_title(self._title())
                 self._broker.on_lent = self._report_lent
+                self._broker.on_note = self._report_note
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 

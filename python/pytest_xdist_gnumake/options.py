@@ -18,6 +18,40 @@ def add_options(parser: pytest.Parser) -> None:
         " Perfetto and 'jobslots timeline' show; %%p in FILE is the number of the process.",
     )
     parser.addini("jobslots_start", f"{text} (default: slots).", default="slots")
+    text = "Where no make has a jobserver, take job slots from this pool: 'machine', which all that"
+    text += " this user starts may share, the path of another one, or 'off'"
+    group.addoption("--jobslots-pool", metavar="POOL", help=f"{text}.")
+    parser.addini("jobslots_pool", f"{text} (default: the environment's JOBSLOTS_POOL).")
+    text = (
+        "Whether the job that started pytest has a job slot, as make's recipes have: 'yes', or 'no'"
+    )
+    text += " under a jobserver that was set for a whole login"
+    group.addoption("--jobslots-implicit-slot", choices=["yes", "no"], help=f"{text}.")
+    parser.addini(
+        "jobslots_implicit_slot", f"{text} (default: the environment's JOBSLOTS_IMPLICIT_SLOT)."
+    )
+
+
+def set_slot_variables(config: pytest.Config, environment: dict[str, str]) -> None:
+    """Put what the options say of the slots into the variables that ``jobslots`` reads.
+
+    ``off`` wins, wherever it is said.
+    """
+    said = {
+        "JOBSLOTS_POOL": _option(config, "jobslots_pool"),
+        "JOBSLOTS_IMPLICIT_SLOT": _option(config, "jobslots_implicit_slot"),
+    }
+    if environment.get("JOBSLOTS_POOL") == "off" or config.getini("jobslots_pool") == "off":
+        said["JOBSLOTS_POOL"] = "off"
+    if said["JOBSLOTS_IMPLICIT_SLOT"] not in ("yes", "no", ""):
+        raise pytest.UsageError(
+            f"jobslots_implicit_slot must be 'yes' or 'no', not {said['JOBSLOTS_IMPLICIT_SLOT']!r}"
+        )
+    environment.update({name: value for name, value in said.items() if value})
+
+
+def _option(config: pytest.Config, name: str) -> str:
+    return str(config.getoption(f"--{name.replace('_', '-')}") or config.getini(name) or "")
 
 
 def start_of_workers(config: pytest.Config) -> str:

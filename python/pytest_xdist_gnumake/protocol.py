@@ -145,10 +145,22 @@ class WelcomeController(NamedTuple):
     """The answer to the controller's hello."""
 
     version: int
-    #: N of make's ``-jN``, 0 where make does not tell.
+    #: N of make's ``-jN`` or of the pool, 0 where that is not known.
     job_slots: int
     #: Where workers connect (`path_of_text`).
     path: str
+
+
+class Pool(NamedTuple):
+    """Said before the welcome: the slots are those of the pool in this folder (`path_of_text`)."""
+
+    path: str
+
+
+class Note(NamedTuple):
+    """Something about the slots that people are to know."""
+
+    text: str
 
 
 class Unavailable(NamedTuple):
@@ -215,6 +227,8 @@ ToBroker = (
 ToWorker = Welcome | Grant | Yield | Keep | Refused
 ToController = (
     WelcomeController
+    | Pool
+    | Note
     | Unavailable
     | Begin
     | Holds
@@ -249,6 +263,8 @@ _FORMS: Mapping[type[Message], str] = {
     Keep: "keep",
     Refused: "refused {text}",
     WelcomeController: "welcome {version} {job_slots} {path}",
+    Pool: "pool {path}",
+    Note: "note {text}",
     Unavailable: "unavailable {version} {reason} {text}",
     Begin: "begin {name}",
     Holds: "holds {name}",

@@ -10,6 +10,11 @@ from .broker import Sums
 _NAMES = 10
 
 
+def pool_line(pool: str, job_slots: int) -> str:
+    """Which pool the slots are from."""
+    return f"pytest-xdist-gnumake: {job_slots} job slots of the pool in {pool}"
+
+
 def lent_line(worker_id: str, holders: Sequence[str], running: Sequence[str]) -> str:
     """That a slot was lent to a worker, while others have theirs and these tests run."""
     tests = list(running[:_NAMES])

@@ -18,8 +18,8 @@ Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_sin
 Broker::Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log)
     : now_(monotonic_now()),
       log_(std::move(log)),
-      session_(Connections::process_of(controller), slots.job_slots(),
-               slots.own_implicit_slot, !slots.is_pool()),
+      session_(Connections::process_of(controller), slots.job_slots(), slots.own_implicit_slot,
+               !slots.is_pool()),
       poller_(std::move(poller)),
       slots_(open_source(poller_, Connections::tag_of(Source::kTokens), std::move(slots.from))),
       connections_(poller_, std::move(rendezvous)),

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The broker: the one process of a pytest session that talks to make, or to a pool. It holds every token that
-/// the session has taken, and gives job slots to the session's workers.
+/// The broker: the one process of a pytest session that talks to make, or to a pool. It holds every
+/// token that the session has taken, and gives job slots to the session's workers.
 ///
 /// No user code runs in it, so nothing that a test does can lose a token. A worker that dies is
 /// seen through its pidfd and its socket, and its slot is free again at once. The broker lives as

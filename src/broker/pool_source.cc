@@ -48,8 +48,8 @@ void PoolSource::look(Time now) {
   }
   if (now < *connect_again_) return;
   auto pool = PoolConnection::open(
-      place_, {.role = pool::Hello::Role::kSession, .weight = session_.weight, .held = taken_}, true,
-      kConnectPatience);
+      place_, {.role = pool::Hello::Role::kSession, .weight = session_.weight, .held = taken_},
+      true, kConnectPatience);
   if (auto* connected = std::get_if<PoolConnection>(&pool)) {
     pool_ = std::move(*connected);
     connect_again_.reset();

@@ -56,10 +56,10 @@ class PoolSource : public SlotSource {
   PoolPlace place_;
   PoolConnection pool_;
   SessionInPool session_;
-  std::size_t in_hand_ = 0;  ///< Granted, and not taken by the session yet.
-  std::size_t taken_ = 0;    ///< Those that the session has.
-  std::size_t free_ = 0;     ///< As the pool has last said.
-  pool::Want wanted_;        ///< What the pool was told last.
+  std::size_t in_hand_ = 0;    ///< Granted, and not taken by the session yet.
+  std::size_t taken_ = 0;      ///< Those that the session has.
+  std::size_t free_ = 0;       ///< As the pool has last said.
+  pool::Want wanted_;          ///< What the pool was told last.
   std::size_t unsettled_ = 0;  ///< How many wants are not answered.
   std::size_t asked_back_ = 0;
   std::optional<Time> connect_again_;

@@ -62,9 +62,9 @@ Result<Slots> open_slots(SlotsHere here, SessionInPool session) {
     auto pool = PoolConnection::open(
         place, {.role = pool::Hello::Role::kSession, .weight = session.weight});
     if (const auto* why = std::get_if<Unavailable>(&pool)) return *why;
-    return Slots{PoolSlots{std::move(place), std::get<PoolConnection>(std::move(pool)),
-                           std::move(session)},
-                 false, std::move(here.job)};
+    return Slots{
+        PoolSlots{std::move(place), std::get<PoolConnection>(std::move(pool)), std::move(session)},
+        false, std::move(here.job)};
   }
   if (const auto* why = std::get_if<Unavailable>(&here.tokens)) return *why;
   return Slots{std::get<TokenSource>(std::move(here.tokens)), here.implicit_slot && !here.job,

@@ -42,8 +42,8 @@ struct SlotsHere {
   bool implicit_slot;
 };
 
-/// Looks at the environment and at the ancestors. A jobserver that the environment names goes before
-/// JOBSLOTS_POOL, but where it is the fifo of a pool, that is joined.
+/// Looks at the environment and at the ancestors. A jobserver that the environment names goes
+/// before JOBSLOTS_POOL, but where it is the fifo of a pool, that is joined.
 SlotsHere find_slots(const GetEnv& getenv = std::getenv);
 
 /// Opens what was found, or says why that cannot be used. Where it is a pool that does not run, it

@@ -78,8 +78,8 @@ void print_variable(const char* name, const std::string& value) {
 int print_environment(const std::string& word) {
   auto place = PoolPlace::named(word, std::getenv);
   if (const auto* why = std::get_if<Unavailable>(&place)) throw UsageError(why->message());
-  auto pool = PoolConnection::open(std::get<PoolPlace>(place),
-                                   {.role = pool::Hello::Role::kObserver});
+  auto pool =
+      PoolConnection::open(std::get<PoolPlace>(place), {.role = pool::Hello::Role::kObserver});
   if (const auto* why = std::get_if<Unavailable>(&pool)) {
     std::fprintf(stderr, "jobslots pool: %s\n", why->message().c_str());
     return EXIT_FAILURE;

@@ -36,8 +36,7 @@ Result<PoolFifo> PoolFifo::open(const std::string& path, bool keep, unsigned job
   if (!both || !writing) return failed(path);
   constexpr int kPage = 4096;  // One that is partly read takes nothing until it is empty.
   const int room = static_cast<int>(job_slots) + kPage;
-  if (fcntl(writing.get(), F_GETPIPE_SZ) < room &&
-      fcntl(writing.get(), F_SETPIPE_SZ, room) < 0) {
+  if (fcntl(writing.get(), F_GETPIPE_SZ) < room && fcntl(writing.get(), F_SETPIPE_SZ, room) < 0) {
     return failed(path);
   }
   return PoolFifo(path, std::move(writing));

@@ -4,8 +4,8 @@
 ///
 /// The pool keeps only the writing end open, and the reading end while it waits for a token. So a
 /// client's open(2) of either end never waits, and poll(2) tells whether anybody else has it open
-/// for reading (POLLERR, pipe(7)): whoever takes tokens has. What lies in a fifo stays there as long
-/// as somebody has any end of it open.
+/// for reading (POLLERR, pipe(7)): whoever takes tokens has. What lies in a fifo stays there as
+/// long as somebody has any end of it open.
 
 #include <string>
 

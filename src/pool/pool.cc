@@ -155,9 +155,9 @@ void Pool::describe(ClientId observer, const PoolStore& store, Time now) {
   }
   const std::size_t free = store.count();
   const std::size_t known = ledger_.held() + free;
-  send(observer, pool::Summary{pool::describe(pool::Sums{
-                     job_slots_, free, ledger_.held(),
-                     job_slots_ - std::min<std::size_t>(known, job_slots_), fifo_})});
+  send(observer, pool::Summary{pool::describe(
+                     pool::Sums{job_slots_, free, ledger_.held(),
+                                job_slots_ - std::min<std::size_t>(known, job_slots_), fifo_})});
 }
 
 std::optional<Pool::Effect> Pool::next_effect() {

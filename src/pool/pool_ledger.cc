@@ -10,9 +10,7 @@ namespace {
 
 double seconds(PoolLedger::Time time) { return std::chrono::duration<double>(time).count(); }
 
-double half_lives(PoolLedger::Time time) {
-  return seconds(time) / seconds(PoolLedger::kHalfLife);
-}
+double half_lives(PoolLedger::Time time) { return seconds(time) / seconds(PoolLedger::kHalfLife); }
 
 /// So many for each unit of the client's weight.
 double by_weight(std::size_t count, const PoolLedger::Client& client) {
@@ -172,8 +170,8 @@ void PoolLedger::change(ClientId id, Time now, Change what) {
   enter_lines(id, client);
 }
 
-/// From when on the holder may be asked for a slot for the waiting client, which has or will have so
-/// many (rule 3), as far as that can be told now; nothing where it may keep what it has.
+/// From when on the holder may be asked for a slot for the waiting client, which has or will have
+/// so many (rule 3), as far as that can be told now; nothing where it may keep what it has.
 std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const Client& waiter,
                                                     std::size_t has, Time now) {
   if (holder.unasked() == 0) return std::nullopt;

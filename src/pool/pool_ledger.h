@@ -70,9 +70,9 @@ class PoolLedger {
     unsigned weight = 1;
     std::size_t wanted = 0;  ///< In all.
     std::size_t spare = 0;
-    std::deque<Time> held{};    ///< When it got each slot, the oldest first.
-    std::size_t asked = 0;      ///< How many of these are asked back, the oldest first.
-    double used = 0;            ///< Slot-seconds, halved every kHalfLife, at `used_at`.
+    std::deque<Time> held{};  ///< When it got each slot, the oldest first.
+    std::size_t asked = 0;    ///< How many of these are asked back, the oldest first.
+    double used = 0;          ///< Slot-seconds, halved every kHalfLife, at `used_at`.
     Time used_at{};
     Time since{};  ///< When it got or gave back a slot, or began to wait.
 

@@ -76,9 +76,7 @@ struct Print {
   std::string operator()(const Title& title) const { return text("title", title.text); }
   std::string operator()(const Folder& folder) const { return text("folder", folder.path); }
   std::string operator()(const Socket& socket) const { return text("socket", socket.path); }
-  std::string operator()(const Want& want) const {
-    return numbers("want", want.total, want.spare);
-  }
+  std::string operator()(const Want& want) const { return numbers("want", want.total, want.spare); }
   std::string operator()(const Back& back) const { return numbers("back", back.count); }
   std::string operator()(const Stay& stay) const { return numbers("stay", stay.process); }
   std::string operator()(const Status&) const { return "status"; }

@@ -39,7 +39,8 @@ Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned j
   UniqueFd watch(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!watch ||
       inotify_add_watch(watch.get(), place.directory.c_str(),
-                        IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVE_SELF | IN_ONLYDIR) < 0 ||
+                        IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVE_SELF | IN_ONLYDIR) <
+          0 ||
       inotify_add_watch(watch.get(), place.fifo().c_str(), IN_CLOSE_WRITE) < 0) {
     return failed("no watch of " + place.directory);
   }
@@ -188,7 +189,8 @@ void PoolServer::carry_out(const Pool::Watch& watch) {
   if (!life) {
     pool_.process_ended(watch.process);
   } else if (!stayers_.contains(watch.process)) {
-    poller_.watch(life.get(), kReadable, tag_of(Source::kStayer, static_cast<Poller::Tag>(watch.process)));
+    poller_.watch(life.get(), kReadable,
+                  tag_of(Source::kStayer, static_cast<Poller::Tag>(watch.process)));
     stayers_.emplace(watch.process, std::move(life));
   }
 }
