@@ -102,7 +102,7 @@ void PoolSource::lose(Time now) {
   // What was granted and not taken dies with the pool.
   in_hand_ = free_ = asked_back_ = 0;
   connect_again_ = now;
-  note_ = "the pool at " + place_.directory + " has gone: " + std::to_string(taken_) +
+  note_ = "the pool in " + place_.directory + " has gone: " + std::to_string(taken_) +
           " job slots are kept, and another pool is started";
 }
 

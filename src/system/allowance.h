@@ -1,4 +1,0 @@
-#pragma once
-namespace jobslots {
-unsigned allowed_jobs();
-}
