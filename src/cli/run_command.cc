@@ -130,20 +130,19 @@ bool is_absent(Reason reason) {
   return reason == Reason::kNone || reason == Reason::kOneJob || reason == Reason::kUnlimited;
 }
 
-Result<std::unique_ptr<Provision>> provision_for(const Options& options) {
-  if (!options.jobs) {
-    auto joined = joined_jobserver(std::getenv);
-    const auto* why = std::get_if<Unavailable>(&joined);
-    if (why == nullptr) return joined;
-    if (!is_absent(why->reason)) {
-      return Unavailable{why->reason, why->detail,
-                         why->cure() + "; or give -jN for a jobserver of its own", why->variables};
-    }
-  }
-  const auto allowed = options.jobs ? Result<unsigned>(*options.jobs) : allowed_jobs(std::getenv);
-  if (const auto* why = std::get_if<Unavailable>(&allowed)) return *why;
+int refused(const Unavailable& why) {
+  std::fprintf(stderr, "jobslots run: %s\n", why.message().c_str());
+  return kOwnFailure;
+}
+
+int run_in_own_jobserver(const Options& options) {
+  const auto jobs = options.jobs ? Result<unsigned>(*options.jobs) : allowed_jobs(std::getenv);
+  if (const auto* why = std::get_if<Unavailable>(&jobs)) return refused(*why);
   const Style style = options.style ? *options.style : style_for(options.command.front());
-  return own_jobserver(std::getenv, std::get<unsigned>(allowed), style);
+  const HeldSignals signals;
+  auto own = own_jobserver(std::getenv, std::get<unsigned>(jobs), style);
+  if (const auto* why = std::get_if<Unavailable>(&own)) return refused(*why);
+  return run_with(signals, std::get<0>(std::move(own)), options.command);
 }
 
 }  // namespace
@@ -154,13 +153,16 @@ int run_command(Arguments arguments) {
     std::printf("%s%s", kUsage, kHelp);
     return EXIT_SUCCESS;
   }
-  auto provision = provision_for(options);
-  if (const auto* why = std::get_if<Unavailable>(&provision)) {
-    std::fprintf(stderr, "jobslots run: %s\n", why->message().c_str());
-    return kOwnFailure;
+  if (options.jobs) return run_in_own_jobserver(options);
+  auto joined = joined_jobserver(std::getenv);
+  if (auto* why = std::get_if<Unavailable>(&joined)) {
+    if (is_absent(why->reason)) return run_in_own_jobserver(options);
+    why->remedy = why->cure() + "; or give -jN for a jobserver of its own";
+    return refused(*why);
   }
-  auto& slots = std::get<std::unique_ptr<Provision>>(provision);
-  return slots ? run_with(std::move(slots), options.command) : become(options.command);
+  auto& slots = std::get<0>(joined);
+  return slots ? run_with(HeldSignals(), std::move(slots), options.command)
+               : become(options.command);
 }
 
 }  // namespace jobslots

@@ -1,10 +1,8 @@
 #include "run/command.h"
 
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -12,14 +10,10 @@
 #include <cstring>
 
 #include "core/printable.h"
-#include "jobslots/unique_fd.h"
 #include "system/processes.h"
 
 namespace jobslots {
 namespace {
-
-constexpr std::array kPassedOn{SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
-                               SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT};
 
 void complain(const std::string& text) { std::fprintf(stderr, "jobslots run: %s\n", text.c_str()); }
 
@@ -28,49 +22,6 @@ int failed(const std::string& what) {
   complain(what + ": " + std::strerror(errno));
   return kOwnFailure;
 }
-
-/// Keeps signals from this process until they are read.
-class HeldSignals {
- public:
-  HeldSignals() {
-    // Where it is ignored, as some who start programs have it, no child could be waited for.
-    std::signal(SIGCHLD, SIG_DFL);
-    sigset_t held;
-    sigemptyset(&held);
-    sigaddset(&held, SIGCHLD);
-    for (const int number : kPassedOn) sigaddset(&held, number);
-    sigprocmask(SIG_BLOCK, &held, &before_);
-    signals_ = UniqueFd(signalfd(-1, &held, SFD_CLOEXEC));
-  }
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-  ~HeldSignals() = default;
-
-  /// Negative where the system has no descriptor left.
-  int fd() const { return signals_.get(); }
-  signalfd_siginfo next() const {
-    signalfd_siginfo signal{};
-    while (read(fd(), &signal, sizeof signal) < 0 && errno == EINTR) {
-    }
-    return signal;
-  }
-  /// For the child: signals are to reach the command as they would without this process.
-  void let_go() const { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
-  /// Ends or stops this process as the signal does by itself, or does nothing where it is ignored.
-  static void take_effect(int number) {
-    sigset_t one;
-    sigemptyset(&one);
-    sigaddset(&one, number);
-    std::raise(number);
-    sigprocmask(SIG_UNBLOCK, &one, nullptr);
-    sigprocmask(SIG_BLOCK, &one, nullptr);
-  }
-
- private:
-  sigset_t before_{};
-  UniqueFd signals_;
-};
 
 bool is_below(pid_t pid, pid_t ancestor) {
   while (pid > 0 && pid != ancestor) {
@@ -136,8 +87,8 @@ int become(const Words& command) {
   return error == ENOENT || error == ENOTDIR ? kNotFound : kNotExecutable;
 }
 
-int run_with(std::unique_ptr<Provision> provision, const Words& command) {
-  const HeldSignals signals;
+int run_with(const HeldSignals& signals, std::unique_ptr<Provision> provision,
+             const Words& command) {
   if (signals.fd() < 0) return failed("cannot receive signals");
   for (;;) {
     const auto slot = provision->take_slot(signals.fd());

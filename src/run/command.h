@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "run/provision.h"
+#include "system/held_signals.h"
 
 namespace jobslots {
 
@@ -24,7 +25,8 @@ int become(const Words& command);
 /// Takes a slot, runs the command with it, and gives it back. The exit status: that of the command.
 /// Signals that are sent to this process are passed on to it. Where SIGINT has ended the command,
 /// this process ends in the same way, so that a loop of a shell ends too. To be called by a process
-/// that has one thread.
-int run_with(std::unique_ptr<Provision> provision, const Words& command);
+/// that has one thread, and holds its signals since before there was anything to be cleaned up.
+int run_with(const HeldSignals& signals, std::unique_ptr<Provision> provision,
+             const Words& command);
 
 }  // namespace jobslots
