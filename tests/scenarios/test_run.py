@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -136,21 +137,29 @@ def test_a_signal_is_passed_on(scenario: Scenario) -> None:
     assert scenario.end(process).status == 1
 
 
+def _start_counter(
+    scenario: Scenario, in_child: Callable[[], object], stdin: int, *, session: bool
+) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        ["jobslots", "run", "-j2", sys.executable, "-c", COUNTER],
+        cwd=scenario.folder,
+        env=scenario.environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=session,
+        preexec_fn=in_child,
+    )
+    wait_until((scenario.folder / "there").exists)
+    return process
+
+
 def test_an_interrupt_of_the_terminal_comes_once(scenario: Scenario) -> None:
     outer, inner = pty.openpty()
     try:
-        process = subprocess.Popen(
-            ["jobslots", "run", "-j2", sys.executable, "-c", COUNTER],
-            cwd=scenario.folder,
-            env=scenario.environment,
-            stdin=inner,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        wait_until((scenario.folder / "there").exists)
+        own_terminal = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
+        process = _start_counter(scenario, own_terminal, inner, session=True)
         os.write(outer, b"\x03")
         wait_until((scenario.folder / "interrupted").exists)
         process.send_signal(signal.SIGTERM)
@@ -158,6 +167,19 @@ def test_an_interrupt_of_the_terminal_comes_once(scenario: Scenario) -> None:
     finally:
         os.close(outer)
         os.close(inner)
+
+
+def test_it_stops_with_its_command(scenario: Scenario) -> None:
+    """In a group of its own, as a shell starts it; in a session of its own nothing is stopped."""
+    process = _start_counter(scenario, os.setpgrp, subprocess.DEVNULL, session=False)
+    both = list(scenario.processes())
+    assert len(both) == 2
+    process.send_signal(signal.SIGTSTP)
+    wait_until(lambda: all(state(pid) == "T" for pid in both))
+    process.send_signal(signal.SIGCONT)
+    wait_until(lambda: all(state(pid) == "S" for pid in both))
+    process.send_signal(signal.SIGTERM)
+    assert scenario.end(process).status == 0
 
 
 def test_joins_the_jobserver_around(scenario: Scenario) -> None:
