@@ -72,7 +72,7 @@ std::optional<Unavailable> PoolPlace::prepare() const {
 
 unsigned weight_here(const GetEnv& getenv) {
   constexpr unsigned kMost = 1000;
-  const char* const text = getenv("JOBSLOTS_WEIGHT");
+  const char* const text = getenv(kWeightVariable);
   const auto weight = text == nullptr ? std::nullopt : number_of<unsigned>(text);
   return weight && *weight >= 1 && *weight <= kMost ? *weight : 1;
 }

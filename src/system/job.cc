@@ -32,20 +32,6 @@ bool is_worker(pid_t pid) {
   return std::ranges::any_of(*variables, names) && std::ranges::any_of(*words, reads);
 }
 
-bool has_open(pid_t pid, const struct stat& file) {
-  std::error_code error;
-  std::filesystem::directory_iterator descriptors("/proc/" + std::to_string(pid) + "/fd", error);
-  for (; !error && descriptors != std::filesystem::directory_iterator();
-       descriptors.increment(error)) {
-    struct stat status {};
-    if (stat(descriptors->path().c_str(), &status) == 0 && status.st_dev == file.st_dev &&
-        status.st_ino == file.st_ino) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /// The time at which the process was started, field 22 of /proc/PID/stat: with it a number that is
 /// given again names another process.
 std::string start_of(pid_t pid) {

@@ -120,6 +120,34 @@ std::optional<std::string> program_path(pid_t pid) {
   return path.string();
 }
 
+bool has_open(pid_t pid, const struct stat& file) {
+  std::error_code error;
+  std::filesystem::directory_iterator descriptors(proc_path(pid, "fd"), error);
+  for (; !error && descriptors != std::filesystem::directory_iterator();
+       descriptors.increment(error)) {
+    struct stat status {};
+    if (stat(descriptors->path().c_str(), &status) == 0 && status.st_dev == file.st_dev &&
+        status.st_ino == file.st_ino) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<Process> others_with_open(int fd) {
+  std::vector<Process> found;
+  struct stat file {};
+  if (fstat(fd, &file) != 0) return found;
+  std::error_code error;
+  std::filesystem::directory_iterator entries("/proc", error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    const auto pid = static_cast<pid_t>(std::atoi(entries->path().filename().c_str()));
+    if (pid <= 0 || pid == getpid() || !has_open(pid, file)) continue;
+    if (auto process = read_process(pid)) found.push_back(std::move(*process));
+  }
+  return found;
+}
+
 std::string descriptor_path(pid_t pid, int fd) {
   return proc_path(pid, "fd/" + std::to_string(fd));
 }

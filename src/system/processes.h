@@ -3,6 +3,7 @@
 /// What /proc says about other processes, see proc(5). A process may end at any moment, and may be
 /// another user's: each answer may be missing.
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <optional>
@@ -44,6 +45,13 @@ bool is_another_users(pid_t pid);
 
 /// The path of the program that the process runs. Nothing where it may not be known.
 std::optional<std::string> program_path(pid_t pid);
+
+/// Whether the process has the file open, which is known by its device and inode.
+bool has_open(pid_t pid, const struct stat& file);
+
+/// The processes beside this one that have the file behind this descriptor open, as far as this
+/// user may know.
+std::vector<Process> others_with_open(int fd);
 
 /// The path under which another process' descriptor can be opened: /proc/PID/fd/FD.
 std::string descriptor_path(pid_t pid, int fd);

@@ -124,7 +124,15 @@ class Scenario:
             LOG_VARIABLE: str(self.log),
             "SCENARIO_MARK": self._mark,
         }
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS"):
+        for name in (
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "CARGO_MAKEFLAGS",
+            "PYTEST_ADDOPTS",
+            "JOBSLOTS_JOBS",
+            "JOBSLOTS_IMPLICIT_SLOT",
+        ):
             self.environment.pop(name, None)
         for name in [n for n in self.environment if n.startswith("PYTEST_XDIST")]:
             self.environment.pop(name)
