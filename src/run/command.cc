@@ -1,8 +1,10 @@
 #include "run/command.h"
 
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -41,8 +43,13 @@ bool is_for_us_alone(const signalfd_siginfo& signal) {
 }
 
 /// The status of wait(2) with which the command ends.
-int wait_for_end(pid_t pid, const HeldSignals& signals) {
+int wait_for_end(pid_t pid, const HeldSignals& signals, Provision& provision) {
   for (;;) {
+    std::array<pollfd, 2> both{pollfd{signals.fd(), POLLIN, 0},
+                               pollfd{provision.watched(), POLLIN, 0}};
+    poll(both.data(), both.size(), -1);
+    if (both[1].revents != 0) provision.look();
+    if (both[0].revents == 0) continue;
     const signalfd_siginfo signal = signals.next();
     const auto number = static_cast<int>(signal.ssi_signo);
     if (number == SIGCHLD) {
@@ -107,7 +114,7 @@ int run_with(const HeldSignals& signals, std::unique_ptr<Provision> provision,
     signals.let_go();
     _exit(provision->prepare_exec() ? become(command) : failed("cannot hand descriptors on"));
   }
-  const int status = wait_for_end(pid, signals);
+  const int status = wait_for_end(pid, signals, *provision);
   if (const std::string text = provision->finish(); !text.empty()) complain(text);
   provision.reset();  // A signal may end this process now.
   return exit_status(status);

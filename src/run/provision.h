@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/variables.h"
 #include "jobslots/makeflags.h"
@@ -30,6 +31,9 @@ class Provision {
   /// Called in the command's process before it is executed, where only that is allowed which is
   /// safe between fork and exec. False where the system says no.
   virtual bool prepare_exec() const = 0;
+  /// While the command runs: a descriptor that is readable when look() is to be called, or -1.
+  virtual int watched() const { return -1; }
+  virtual void look() {}
   /// Gives the slot back when the command has ended. A line about tokens that clients have lost or
   /// invented; empty where all is well.
   virtual std::string finish() = 0;
@@ -44,6 +48,11 @@ enum class Style { kFifo, kPipe };
 /// A jobserver of one's own, whose implicit slot is the command's.
 Result<std::unique_ptr<Provision>> own_jobserver(const GetEnv& getenv, unsigned job_slots,
                                                  Style style);
+
+/// A slot of the pool that the word names, see PoolPlace::named(). title is what the command is
+/// called there.
+Result<std::unique_ptr<Provision>> slot_of_pool(const GetEnv& getenv, std::string_view word,
+                                                const std::string& title);
 
 /// The jobserver that the environment names. Null where the command is to have the implicit slot,
 /// as nothing has to be taken for it then.

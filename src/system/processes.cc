@@ -113,6 +113,11 @@ bool is_another_users(pid_t pid) {
   return user != 0 && stat(proc_path(pid, "").c_str(), &status) == 0 && status.st_uid != user;
 }
 
+std::string current_folder() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
+}
+
 std::optional<std::string> program_path(pid_t pid) {
   std::error_code error;
   const auto path = std::filesystem::read_symlink(proc_path(pid, "exe"), error);

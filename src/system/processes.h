@@ -43,6 +43,9 @@ std::optional<std::vector<std::string>> environment(pid_t pid);
 /// Whether the process is known to be another user's, whose files this one may not open.
 bool is_another_users(pid_t pid);
 
+/// The folder that this process is in; empty where that has been removed.
+std::string current_folder();
+
 /// The path of the program that the process runs. Nothing where it may not be known.
 std::optional<std::string> program_path(pid_t pid);
 
