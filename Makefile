@@ -84,7 +84,7 @@ fuzz: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
 	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O2 -g1 -D_GLIBCXX_ASSERTIONS' >/dev/null
-	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_session fuzz_timeline
+	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_pool fuzz_session fuzz_timeline
 	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
 
 # Users of the library: programs that find it installed, or build it with themselves.

@@ -2,13 +2,14 @@
 
 /// Child processes that each hold a job slot: what the examples start their commands with.
 
-#include <jobslots/client.h>
+#include <jobslots/slot.h>
 #include <jobslots/unique_fd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -29,6 +30,7 @@ class Children {
   /// Readable when a child has ended.
   int fd() const { return ended_.get(); }
   bool running() const { return !slots_.empty(); }
+  std::size_t count() const { return slots_.size(); }
   /// The exit status of the first one that has failed, else 0.
   int status() const { return status_; }
 

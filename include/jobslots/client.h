@@ -27,33 +27,10 @@
 #include <memory>
 #include <optional>
 
+#include "jobslots/slot.h"
 #include "jobslots/token_source.h"
 
 namespace jobslots {
-
-class Client;
-
-/// The right to run one job, until it is destroyed. Can be moved, not copied, so that it is given
-/// back exactly once.
-class [[nodiscard]] Slot {
- public:
-  Slot(Slot&& other) noexcept = default;
-  Slot& operator=(Slot&& other) noexcept;
-  ~Slot();
-
-  /// Whether this is the implicit slot, for which there is no token.
-  bool implicit() const { return !token_; }
-
- private:
-  friend class Client;
-  struct Jobserver;
-  Slot(std::shared_ptr<Jobserver> jobserver, std::optional<char> token)
-      : jobserver_(std::move(jobserver)), token_(token) {}
-  void give_back();
-
-  std::shared_ptr<Jobserver> jobserver_;  ///< Null once moved from or given back.
-  std::optional<char> token_;
-};
 
 class Client {
  public:
@@ -90,9 +67,10 @@ class Client {
   bool lost() const;
 
  private:
+  struct Jobserver;
   /// What the client and its slots share, and what does not move. Null once moved from: such a
   /// client has no slots.
-  std::shared_ptr<Slot::Jobserver> jobserver_;
+  std::shared_ptr<Jobserver> jobserver_;
 };
 
 }  // namespace jobslots

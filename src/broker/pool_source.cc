@@ -13,17 +13,11 @@ constexpr char kToken = '+';
 constexpr std::chrono::milliseconds kConnectPause{200};
 constexpr std::chrono::milliseconds kConnectPatience{500};
 
-}  // namespace
-
-PoolSource::PoolSource(Poller& poller, Poller::Tag tag, PoolPlace place, PoolConnection pool,
-                       SessionInPool session)
-    : poller_(poller),
-      tag_(tag),
-      place_(std::move(place)),
-      pool_(std::move(pool)),
-      session_(std::move(session)) {
-  introduce();
+std::size_t spare(const SlotSource::Need& need) {
+  return need.of == SlotSource::Need::Of::kSpareTokens ? need.spare : 0;
 }
+
+}  // namespace
 
 void PoolSource::watch(const Need& need, Time now) {
   if (pool_.lost()) {
@@ -31,91 +25,56 @@ void PoolSource::watch(const Need& need, Time now) {
     return;
   }
   poller_.watch(pool_.fd(), kReadable, tag_);
-  if (const pool::Want want = want_for(need); want != wanted_) {
-    wanted_ = want;
-    ++unsettled_;
-    pool_.send(want);
-  }
-  // The session has taken what is of use to it.
-  if (in_hand_ > 0) pool_.send(pool::Back{std::exchange(in_hand_, 0)});
+  pool_.want(wanted(need), spare(need));
+  give_back(in_hand());  // The session has taken what is of use to it.
 }
 
 void PoolSource::look(Time now) {
   if (!connect_again_) {
-    while (const auto message = pool_.receive()) hear(*message);
+    pool_.receive();
     if (pool_.lost()) lose(now);
-    return;
-  }
-  if (now < *connect_again_) return;
-  auto pool = PoolConnection::open(
-      place_, {.role = pool::Hello::Role::kSession, .weight = session_.weight, .held = taken_},
-      true, kConnectPatience);
-  if (auto* connected = std::get_if<PoolConnection>(&pool)) {
-    pool_ = std::move(*connected);
-    connect_again_.reset();
-    introduce();
-  } else {
-    connect_again_ = now + kConnectPause;
+  } else if (now >= *connect_again_) {
+    connect_again_ =
+        pool_.reconnect(kConnectPatience) ? std::optional(now + kConnectPause) : std::nullopt;
   }
 }
 
 std::size_t PoolSource::free(const Need& need) const {
-  return need.of == Need::Of::kSpareTokens ? in_hand_ + free_ : in_hand_;
+  return need.of == Need::Of::kSpareTokens ? in_hand() + pool_.free() : in_hand();
 }
 
 bool PoolSource::is_settled(const Need& need) const {
-  return connect_again_ || (unsettled_ == 0 && want_for(need) == wanted_);
+  return connect_again_ || pool_.is_settled(wanted(need), spare(need));
 }
 
 std::optional<char> PoolSource::try_take() {
-  if (in_hand_ == 0) return std::nullopt;
-  --in_hand_;
+  if (in_hand() == 0) return std::nullopt;
   ++taken_;
   return kToken;
 }
 
+std::size_t PoolSource::take_asked_back() {
+  const std::size_t known = std::exchange(told_, pool_.asked_back());
+  return told_ - std::min(told_, known);
+}
+
 void PoolSource::give_back(char) {
   --taken_;
-  if (!connect_again_) pool_.send(pool::Back{1});
+  give_back(std::size_t{1});
 }
 
-void PoolSource::set_title(const std::string& title) {
-  session_.title = title;
-  pool_.send(pool::Title{title});
-}
-
-pool::Want PoolSource::want_for(const Need& need) const {
-  return {taken_ + need.tokens, need.of == Need::Of::kSpareTokens ? need.spare : 0};
-}
-
-void PoolSource::introduce() {
-  if (!session_.title.empty()) pool_.send(pool::Title{session_.title});
-  if (!session_.folder.empty()) pool_.send(pool::Folder{session_.folder});
-  if (!session_.socket.empty()) pool_.send(pool::Socket{session_.socket});
-  wanted_ = {};
-  unsettled_ = 0;
+void PoolSource::give_back(std::size_t count) {
+  pool_.give_back(count);
+  told_ = std::min(told_, pool_.asked_back());
 }
 
 void PoolSource::lose(Time now) {
   if (connect_again_) return;
   poller_.unwatch(pool_.fd());
-  // What was granted and not taken dies with the pool.
-  in_hand_ = free_ = asked_back_ = 0;
+  give_back(in_hand());  // What was granted and not taken dies with the pool.
   connect_again_ = now;
-  note_ = "the pool in " + place_.directory + " has gone: " + std::to_string(taken_) +
+  note_ = "the pool in " + pool_.directory() + " has gone: " + std::to_string(taken_) +
           " job slots are kept, and another pool is started";
-}
-
-void PoolSource::hear(const pool::ToClient& message) {
-  if (const auto* grant = std::get_if<pool::Grant>(&message)) {
-    in_hand_ += grant->count;
-    free_ = grant->free;
-  } else if (const auto* settled = std::get_if<pool::Settled>(&message)) {
-    free_ = settled->free;
-    unsettled_ -= std::min<std::size_t>(unsettled_, 1);
-  } else if (const auto* yield = std::get_if<pool::Yield>(&message)) {
-    asked_back_ += yield->count;
-  }
 }
 
 }  // namespace jobslots

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "broker/pool_source.h"
 #include "broker/token_exchange.h"
 #include "system/processes.h"
 
@@ -41,7 +42,7 @@ std::optional<Job> find_job_here(const Result<TokenSource>& tokens,
 }  // namespace
 
 unsigned Slots::job_slots() const {
-  if (const auto* pool = std::get_if<PoolSlots>(&from)) return pool->pool.welcome().job_slots;
+  if (const auto* pool = std::get_if<PoolClient>(&from)) return pool->job_slots();
   return std::get<TokenSource>(from).makeflags().job_slots.value_or(0);
 }
 
@@ -54,17 +55,13 @@ SlotsHere find_slots(const GetEnv& getenv) {
   return {std::move(tokens), std::move(pool), std::move(job), has_implicit_slot};
 }
 
-Result<Slots> open_slots(SlotsHere here, SessionInPool session) {
+Result<Slots> open_slots(SlotsHere here, PoolMember session) {
   if (here.pool) {
     if (const auto* why = std::get_if<Unavailable>(&*here.pool)) return *why;
-    auto& place = std::get<PoolPlace>(*here.pool);
     here.tokens = Unavailable{};  // Who has its fifo open counts as somebody who may take tokens.
-    auto pool = PoolConnection::open(
-        place, {.role = pool::Hello::Role::kSession, .weight = session.weight});
+    auto pool = PoolClient::connect(std::get<PoolPlace>(std::move(*here.pool)), std::move(session));
     if (const auto* why = std::get_if<Unavailable>(&pool)) return *why;
-    return Slots{
-        PoolSlots{std::move(place), std::get<PoolConnection>(std::move(pool)), std::move(session)},
-        false, std::move(here.job)};
+    return Slots{std::get<PoolClient>(std::move(pool)), false, std::move(here.job)};
   }
   if (const auto* why = std::get_if<Unavailable>(&here.tokens)) return *why;
   return Slots{std::get<TokenSource>(std::move(here.tokens)), here.implicit_slot && !here.job,
@@ -72,10 +69,9 @@ Result<Slots> open_slots(SlotsHere here, SessionInPool session) {
 }
 
 std::unique_ptr<SlotSource> open_source(Poller& poller, Poller::Tag tag,
-                                        std::variant<TokenSource, PoolSlots> slots) {
-  if (auto* pool = std::get_if<PoolSlots>(&slots)) {
-    return std::make_unique<PoolSource>(poller, tag, std::move(pool->place), std::move(pool->pool),
-                                        std::move(pool->session));
+                                        std::variant<TokenSource, PoolClient> slots) {
+  if (auto* pool = std::get_if<PoolClient>(&slots)) {
+    return std::make_unique<PoolSource>(poller, tag, std::move(*pool));
   }
   return std::make_unique<TokenExchange>(poller, tag, std::get<TokenSource>(std::move(slots)));
 }

@@ -7,29 +7,25 @@
 #include <optional>
 #include <variant>
 
-#include "broker/pool_source.h"
 #include "broker/slot_source.h"
+#include "jobslots/pool_client.h"
 #include "jobslots/token_source.h"
+#include "pool/member.h"
+#include "pool/place.h"
 #include "system/job.h"
 #include "system/poller.h"
 
 namespace jobslots {
 
-struct PoolSlots {
-  PoolPlace place;
-  PoolConnection pool;
-  SessionInPool session;
-};
-
 struct Slots {
   /// Of a jobserver that the environment names, or of a pool.
-  std::variant<TokenSource, PoolSlots> from;
+  std::variant<TokenSource, PoolClient> from;
   /// Whether there is an implicit slot for this session alone. Without it there may be one of the
   /// job, which it shares.
   bool own_implicit_slot = true;
   std::optional<Job> job{};
 
-  bool is_pool() const { return std::holds_alternative<PoolSlots>(from); }
+  bool is_pool() const { return std::holds_alternative<PoolClient>(from); }
   /// N of make's -jN or of the pool, 0 where that is not known.
   unsigned job_slots() const;
 };
@@ -48,10 +44,10 @@ SlotsHere find_slots(const GetEnv& getenv = std::getenv);
 
 /// Opens what was found, or says why that cannot be used. Where it is a pool that does not run, it
 /// is started.
-Result<Slots> open_slots(SlotsHere here, SessionInPool session);
+Result<Slots> open_slots(SlotsHere here, PoolMember session);
 
 /// The poller must outlive the source, which watches by the tag.
 std::unique_ptr<SlotSource> open_source(Poller& poller, Poller::Tag tag,
-                                        std::variant<TokenSource, PoolSlots> slots);
+                                        std::variant<TokenSource, PoolClient> slots);
 
 }  // namespace jobslots

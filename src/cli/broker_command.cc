@@ -49,13 +49,13 @@ std::vector<int> descriptors_of(const SlotsHere& here, const Peer& controller) {
 }
 
 /// What cannot be had is missing here, not later.
-Result<Parts> get_parts(SlotsHere here, SessionInPool session) {
+Result<Parts> get_parts(SlotsHere here, PoolMember session) {
   auto slots = open_slots(std::move(here), std::move(session));
   if (const auto* why = std::get_if<Unavailable>(&slots)) return *why;
   auto rendezvous = Rendezvous::create(getenv("TMPDIR"));
   if (const auto* why = std::get_if<Unavailable>(&rendezvous)) return *why;
-  if (auto* pool = std::get_if<PoolSlots>(&std::get<Slots>(slots).from)) {
-    pool->session.socket = std::get<Rendezvous>(rendezvous).socket_path();
+  if (auto* pool = std::get_if<PoolClient>(&std::get<Slots>(slots).from)) {
+    pool->set_socket(std::get<Rendezvous>(rendezvous).socket_path());
   }
   auto poller = Poller::create();
   if (const auto* why = std::get_if<Unavailable>(&poller)) return *why;
@@ -67,11 +67,11 @@ Result<Parts> get_parts(SlotsHere here, SessionInPool session) {
 }
 
 int serve(Peer controller, Parts parts) {
-  if (const auto* pool = std::get_if<PoolSlots>(&parts.slots.from)) {
-    controller.send(to_packet(message::Pool{pool->place.directory}));
+  if (const auto* pool = std::get_if<PoolClient>(&parts.slots.from)) {
+    controller.send(to_packet(message::Pool{pool->directory()}));
   }
-  controller.send(to_packet(message::WelcomeController{parts.slots.job_slots(),
-                                                       parts.rendezvous.socket_path()}));
+  controller.send(to_packet(
+      message::WelcomeController{parts.slots.job_slots(), parts.rendezvous.socket_path()}));
   Broker broker(std::move(controller), std::move(parts.slots), std::move(parts.rendezvous),
                 std::move(parts.poller), Log(getenv(Log::kVariable)));
   return broker.run() ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -90,7 +90,8 @@ int broker_command(Arguments arguments) {
   // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
   // path of a fifo there may be relative.
   auto here = find_slots();
-  SessionInPool session{.weight = weight_here(), .folder = current_folder()};
+  PoolMember session{
+      .role = pool::Hello::Role::kSession, .weight = weight_here(), .folder = current_folder()};
   // Who waits for all children of the controller, or ends them, does not mean this one. From here
   // on its ancestors are not known any more.
   if (detach && fork() != 0) return EXIT_SUCCESS;

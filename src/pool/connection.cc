@@ -1,6 +1,5 @@
 #include "pool/connection.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,11 +10,10 @@
 
 #include "pool/start.h"
 #include "system/listener.h"
+#include "system/wait.h"
 
 namespace jobslots {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// How long to wait before the next try to reach a pool that is just coming or going.
 constexpr std::chrono::milliseconds kRetry{1};
@@ -24,12 +22,6 @@ bool send_to(int socket, const pool::FromClient& message) {
   const std::string packet = to_packet(message);
   return send(socket, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
          static_cast<ssize_t>(packet.size());
-}
-
-void wait_for(int socket, Clock::time_point end) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-  pollfd readable{socket, POLLIN, 0};
-  if (left.count() > 0) poll(&readable, 1, static_cast<int>(left.count()));
 }
 
 struct Received {
@@ -66,7 +58,7 @@ Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::
       Received answer;
       for (send_to(socket.get(), hello); !answer.closed && !answer.message && Clock::now() < end;
            answer = receive_from(socket.get())) {
-        wait_for(socket.get(), end);
+        wait_until(socket.get(), end);
       }
       if (answer.message) {
         if (auto* welcome = std::get_if<pool::Welcome>(&*answer.message)) {
@@ -102,7 +94,7 @@ std::optional<pool::ToClient> PoolConnection::receive(std::chrono::milliseconds 
   for (;;) {
     auto message = receive();
     if (message || lost() || Clock::now() >= end) return message;
-    wait_for(socket_.get(), end);
+    wait_until(socket_.get(), end);
   }
 }
 

@@ -20,7 +20,7 @@ std::optional<Hello> parse_hello(std::string_view text) {
   const std::string_view role = take_word(text);
   const auto weight = number_of<unsigned>(take_word(text));
   const auto held = number_of<std::size_t>(text);
-  if (!version || !weight || !held) return std::nullopt;
+  if (!version || !weight || !held || *held > kMostHeld) return std::nullopt;
   for (const auto& [known, name] : kRoles) {
     if (name == role) return Hello{*version, known, *weight, *held};
   }
@@ -57,7 +57,7 @@ std::optional<Message> with_numbers(std::string_view text) {
 template <class... Numbers>
 std::string numbers(std::string_view kind, Numbers... number) {
   std::string text(kind);
-  ((text += " " + std::to_string(number)), ...);
+  (text.append(" ").append(std::to_string(number)), ...);
   return text;
 }
 

@@ -28,6 +28,8 @@ namespace jobslots::pool {
 inline constexpr int kVersion = 1;
 /// Bytes of a message from a client; longer ones are refused.
 inline constexpr std::size_t kMessageLimit = 4096;
+/// Who says that it has more slots than this is no client of a pool.
+inline constexpr std::size_t kMostHeld = 65536;
 /// Bytes of a message from the pool, which are longer where they describe clients.
 inline constexpr std::size_t kAnswerLimit = 65536;
 

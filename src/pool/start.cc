@@ -46,6 +46,12 @@ std::optional<Unavailable> start_pool(const PoolPlace& place) {
   int status = 0;
   while (starter > 0 && waitpid(starter, &status, 0) < 0 && errno == EINTR) continue;
   if (starter > 0 && status == 0) return std::nullopt;
+  // 127 is what the child above ends with where there is no such program.
+  if (starter > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+    return Unavailable{Reason::kSystem,
+                       "no pool can be started: there is no program " + name + " on PATH",
+                       "install pytest-xdist-gnumake, or add the folder of jobslots to PATH"};
+  }
   return Unavailable{Reason::kSystem, "no pool can be started: " + name + " does not run",
                      "reinstall pytest-xdist-gnumake"};
 }

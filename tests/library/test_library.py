@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "Only the library is built" in said
     files = _build_and_install(folder / "build", folder / "prefix")
     assert {path.split("/")[0] for path in files} == {"include", "lib"}
-    assert "include/jobslots/client.h" in files
+    assert {"include/jobslots/client.h", "include/jobslots/pool_client.h"} <= files
     _configure(
         REPOSITORY / "examples" / "cpp",
         folder / "examples",
@@ -120,6 +121,63 @@ def test_a_server_without_a_slot(examples: Path, tmp_path: Path) -> None:
     outcome = _run(examples / "serve", "0", "true", cwd=tmp_path)
     assert outcome.returncode == 1
     assert outcome.stdout.startswith("serve: a jobserver of 0 job slots could run nothing; cure: ")
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a pool of two slots in a folder of its own, which ends when the test does.
+
+    The library was built without the program, which is the one of the C++ tests."""
+    folder = tmp_path / "pool"
+    yield {
+        "PATH": f"{REPOSITORY / 'build' / 'cpp'}:/usr/bin:/bin",
+        "JOBSLOTS_POOL": str(folder),
+        "JOBSLOTS_JOBS": "2",
+        "JOBSLOTS_POOL_LINGER": "1",
+    }
+    shutil.rmtree(folder)  # It is removed under a pool that still runs: that ends then.
+
+
+def test_job_queues_share_a_pool(examples: Path, tmp_path: Path, pool: dict[str, str]) -> None:
+    """Two at once in different shells, and never more than N jobs of both."""
+    queues = [
+        subprocess.Popen(
+            [examples / "poolmap", *[JOB] * 6],
+            cwd=tmp_path,
+            env=pool,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [queue.communicate(timeout=HUNG)[0] for queue in queues]
+    assert said == ["", ""]
+    assert [queue.returncode for queue in queues] == [0, 0]
+    assert _most_at_once(tmp_path, 12) == 2
+
+
+def test_a_job_queue_and_a_make_share_a_pool(
+    examples: Path, tmp_path: Path, pool: dict[str, str]
+) -> None:
+    """The slot that the queue starts it with is its implicit one; others it takes from the fifo."""
+    (tmp_path / "Makefile").write_text(f"all: 1 2 3 4\n1 2 3 4:\n\t@{JOB}\n")
+    within = f"MAKEFLAGS='-j --jobserver-auth=fifo:{tmp_path}/pool/v1.fifo' {MAKE} || echo !"
+    outcome = _run(examples / "poolmap", within, *[JOB] * 4, cwd=tmp_path, **pool)
+    assert outcome.returncode == 0, outcome.stdout
+    assert "jobserver" not in outcome.stdout, "no make complains"
+    assert _most_at_once(tmp_path, 8) == 2
+
+
+def test_a_job_queue_without_the_program_that_is_the_pool(
+    examples: Path, tmp_path: Path, pool: dict[str, str]
+) -> None:
+    outcome = _run(examples / "poolmap", "true", cwd=tmp_path, **{**pool, "PATH": "/usr/bin:/bin"})
+    assert outcome.returncode == 1
+    assert outcome.stdout == (
+        "poolmap: no pool can be started: there is no program jobslots on PATH; cure: install "
+        "pytest-xdist-gnumake, or add the folder of jobslots to PATH\n"
+    )
 
 
 def test_as_a_part_of_another_project(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+#pragma once
+
+/// A pool in a folder of the test's own.
+
+#include <string>
+
+#include "jobslots/pool_client.h"
+#include "pool/place.h"
+#include "support.h"
+
+namespace jobslots::test {
+
+class TestPool {
+ public:
+  explicit TestPool(unsigned job_slots);
+
+  const std::string& folder() const { return folder_.path(); }
+  PoolClient client() const { return must(PoolClient::connect(folder(), "a test")); }
+  /// It can be killed: then a client starts the real program there.
+  Child& process() { return process_; }
+
+ private:
+  TempDir folder_;
+  FdPair report_;
+  Child process_;
+  // What a client starts here has as many slots, and ends soon after its last client.
+  ScopedEnv program_;
+  ScopedEnv linger_;
+  ScopedEnv jobs_;
+};
+
+/// Takes in what the pool says until the condition holds; false after kLimit.
+bool eventually(PoolClient& client, const std::function<bool()>& condition);
+
+}  // namespace jobslots::test
