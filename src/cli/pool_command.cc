@@ -105,7 +105,7 @@ int pool_command(Arguments arguments) {
     return arguments.empty() ? kUsageStatus : EXIT_SUCCESS;
   }
   if (arguments[0] != "--env" || arguments.size() > 2) throw UsageError(kUsage);
-  return print_environment(arguments.size() == 2 ? arguments[1] : "machine");
+  return print_environment(arguments.size() == 2 ? arguments[1] : std::string(kMachinePool));
 }
 
 }  // namespace jobslots

@@ -109,7 +109,7 @@ Options parsed(Arguments words) {
     } else if (const auto jobs_behind_j = value("-j")) {
       options.jobs = parsed_jobs(word, *jobs_behind_j);
     } else if (word == "--pool") {
-      options.pool = "machine";
+      options.pool = pool_word(std::getenv).value_or(std::string(kMachinePool));
     } else if (const auto pool = value("--pool=")) {
       options.pool = *pool;
     } else if (const auto style = value("--style=")) {

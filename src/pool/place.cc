@@ -13,7 +13,6 @@
 namespace jobslots {
 namespace {
 
-constexpr std::string_view kMachine = "machine";
 constexpr const char* kOtherPlace = "name another folder: JOBSLOTS_POOL=/path/of/a/folder";
 
 Unavailable unusable(const std::string& directory, const std::string& why) {
@@ -28,7 +27,7 @@ bool is_own_directory(const std::string& path) {
 }  // namespace
 
 Result<PoolPlace> PoolPlace::named(std::string_view word, const GetEnv& getenv) {
-  if (word == kMachine) {
+  if (word == kMachinePool) {
     const char* const runtime = getenv("XDG_RUNTIME_DIR");
     if (runtime != nullptr && *runtime == '/' && is_own_directory(runtime)) {
       return PoolPlace{std::string(runtime) + "/jobslots"};

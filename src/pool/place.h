@@ -35,6 +35,7 @@ struct PoolPlace {
   std::optional<Unavailable> prepare() const;
 };
 
+inline constexpr std::string_view kMachinePool = "machine";
 inline constexpr std::string_view kPoolOff = "off";
 
 /// What JOBSLOTS_WEIGHT says: 1 where it is not set, or is no number from 1 to 1000.

@@ -4,8 +4,11 @@
 #include <array>
 #include <utility>
 
+#include "jobslots/makeflags.h"
 #include "jobslots/pool_client.h"
+#include "jobslots/unique_fd.h"
 #include "pool/member.h"
+#include "pool/place.h"
 #include "run/provision.h"
 #include "system/processes.h"
 
