@@ -39,7 +39,7 @@ constexpr const char* kHelp =
     "                 (a container's too)\n"
     "  --pool[=POOL]  one slot of a pool for this command, and the pool's for what it starts: that "
     "of\n"
-    "                 this machine, or one in a folder; see jobslots pool --help\n"
+    "                 JOBSLOTS_POOL, or of this machine; see jobslots pool --help\n"
     "  --style=fifo   for GNU make 4.4 and later, ninja, cargo, gcc; the default, except for\n"
     "                 a command that is a GNU make before 4.4\n"
     "  --style=pipe   for GNU make 4.2 and 4.3, which end with an error where there is a fifo;\n"

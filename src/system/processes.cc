@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include "jobslots/unique_fd.h"
@@ -55,16 +57,29 @@ std::string_view without_version(std::string_view name) {
 
 }  // namespace
 
-std::optional<Process> read_process(pid_t pid) {
-  // "PID (name) state ppid ...", where the name may hold blanks, parentheses and line ends.
+long long ProcessStat::number(std::size_t field) const {
+  constexpr std::size_t kFirst = 3;
+  if (field - kFirst >= behind_name.size()) return 0;
+  return std::strtoll(behind_name[field - kFirst].c_str(), nullptr, 10);
+}
+
+std::optional<ProcessStat> read_stat(pid_t pid) {
   const auto text = read_whole(proc_path(pid, "stat"));
   if (!text) return std::nullopt;
+  // The name may hold blanks, parentheses and line ends; behind it there are none.
   const std::size_t open = text->find('(');
   const std::size_t close = text->rfind(')');
   if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
-  if (close + 4 >= text->size()) return std::nullopt;
-  const long parent = std::strtol(text->c_str() + close + 4, nullptr, 10);
-  return Process{pid, static_cast<pid_t>(parent), text->substr(open + 1, close - open - 1)};
+  std::istringstream fields(text->substr(close + 1));
+  return ProcessStat{text->substr(open + 1, close - open - 1),
+                     {std::istream_iterator<std::string>(fields), {}}};
+}
+
+std::optional<Process> read_process(pid_t pid) {
+  constexpr std::size_t kParent = 4;
+  const auto stat = read_stat(pid);
+  if (!stat) return std::nullopt;
+  return Process{pid, static_cast<pid_t>(stat->number(kParent)), stat->name};
 }
 
 std::vector<Process> ancestors() {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,18 @@ struct Process {
   pid_t parent = 0;
   std::string name;  ///< At most 15 characters, as the kernel keeps it (TASK_COMM_LEN).
 };
+
+/// The line /proc/PID/stat: "PID (NAME) STATE PPID ...".
+struct ProcessStat {
+  std::string name;
+  std::vector<std::string> behind_name;  ///< The fields from the third one on.
+
+  /// A field by its number in proc(5), 3 or more. 0 where the kernel has none of this number.
+  long long number(std::size_t field) const;
+};
+
+/// Nothing where the process has ended or there is no /proc.
+std::optional<ProcessStat> read_stat(pid_t pid);
 
 /// Who the process is, or nothing where it has ended or there is no /proc.
 std::optional<Process> read_process(pid_t pid);
