@@ -288,6 +288,7 @@ void Session::bye(Time now) {
 
 void Session::controller_gone(Time now) {
   effects_.push_back(Drop{kController});
+  controller_connected_ = false;
   bye(now);
   controller_gone_ = true;
   add(ledger_.implicit_slot_lost());
