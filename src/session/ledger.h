@@ -103,8 +103,8 @@ class Ledger {
     kHolding,
   };
 
-  /// courtesy: rule 5 holds, as others who want tokens are not seen. A pool sees them, and says when
-  /// it needs one.
+  /// courtesy: rule 5 holds, as others who want tokens are not seen. A pool sees them, and says
+  /// when it needs one.
   explicit Ledger(bool has_implicit_slot = true, bool courtesy = true)
       : has_implicit_slot_(has_implicit_slot), courtesy_(courtesy) {}
 

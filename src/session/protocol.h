@@ -21,7 +21,8 @@
 ///     trace FILE                              traced, or untraced TEXT (also later on)
 ///     sum                                     worker NAME HELD WAITED (for each one started)
 ///                                             summed MOST SPAN LENT TIME
-///     bye                                     pool PATH (before welcome: where the slots come from)
+///     bye                                     pool PATH (before welcome: where the slots come
+///     from)
 ///                                             note TEXT
 ///                                             unavailable VERSION REASON TEXT (the broker ends)
 ///
@@ -165,10 +166,9 @@ using FromClient =
                  message::Trace, message::Sum, message::Bye>;
 using ToClient =
     std::variant<message::Welcome, message::WelcomeController, message::Pool, message::Note,
-                 message::Unavailable, message::Grant,
-                 message::Yield, message::Keep, message::Refused, message::Begin, message::Holds,
-                 message::Lent, message::Synced, message::Traced, message::Untraced,
-                 message::WorkerSums, message::Summed>;
+                 message::Unavailable, message::Grant, message::Yield, message::Keep,
+                 message::Refused, message::Begin, message::Holds, message::Lent, message::Synced,
+                 message::Traced, message::Untraced, message::WorkerSums, message::Summed>;
 
 /// The message of a packet, or nothing where it is none of this protocol.
 std::optional<FromClient> parse(std::string_view packet);

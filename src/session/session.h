@@ -73,7 +73,8 @@ class Session {
   struct OpenTrace {
     std::string file;
   };
-  using Effect = std::variant<Send, HangUp, Drop, Interrupt, Kill, Examine, Return, SetTitle, OpenTrace>;
+  using Effect =
+      std::variant<Send, HangUp, Drop, Interrupt, Kill, Examine, Return, SetTitle, OpenTrace>;
 
   /// The process at the other end of a connection.
   struct Process {
