@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from marks import any_make
+from pytest_run import PytestRun
 from scenario import FIFO, Make, Scenario
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
@@ -137,3 +138,16 @@ def test_a_sub_make_passes_the_slots_on(scenario: Scenario, make: Make) -> None:
     assert CLIENT_LINE in outcome.output
     assert len(outcome.of("test")) == 12
     assert outcome.most <= 3
+
+
+@pytest.mark.parametrize("how", ["option", "ini", "variable"])
+def test_no_implicit_slot(scenario: Scenario, four: PytestRun, how: str) -> None:
+    """Where the jobserver was set for a whole login, the first worker needs a token too."""
+    scenario.suite("suite", 20, 0.05)
+    option = ["--jobslots-implicit-slot=no"] if how == "option" else []
+    variable = {"JOBSLOTS_IMPLICIT_SLOT": "no"} if how == "variable" else {}
+    if how == "ini":
+        scenario.write("suite/pytest.ini", "[pytest]\njobslots_implicit_slot = no\n")
+    outcome = scenario.end(four.start("-n4", "suite", *option, **variable))
+    assert "20 passed" in outcome.output, outcome.output
+    assert outcome.most == 3
