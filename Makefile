@@ -1,4 +1,5 @@
 # make demo    see it work: a Makefile with linters and pytest, and how many things ran at each moment
+# make demo-pool  the same with no make above: two pytest runs and a make share a pool
 # make check   every test
 # make bench   figures beside those of others, as ratios of medians: docs/benchmarks.md
 # make fuzz    bad input, made up for FUZZ_SECONDS=30
@@ -26,7 +27,7 @@ PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
 # How long `make fuzz` runs each fuzzer.
 FUZZ_SECONDS := 30
 
-.PHONY: check demo bench lint cpp cpp-sanitized fuzz install-check plugin scenarios \
+.PHONY: check demo demo-pool bench lint cpp cpp-sanitized fuzz install-check plugin scenarios \
   scenarios-sanitized versions format soak clean
 
 check: lint cpp cpp-sanitized fuzz install-check plugin scenarios scenarios-sanitized versions
@@ -48,6 +49,9 @@ $(VENV)/installed: $(VENV)/ready $(PACKAGE_SOURCES)
 
 demo: $(VENV)/installed
 	$(PYTHON) examples/demo.py
+
+demo-pool: $(VENV)/installed
+	$(PYTHON) examples/demo_pool.py
 
 lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)

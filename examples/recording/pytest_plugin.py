@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: Empty in the controller, which runs no tests.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if WORKER:  # Several sessions have a gw0 each.
+    WORKER = " ".join(filter(None, (os.environ.get("SPAN_SESSION"), WORKER)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -61,6 +61,11 @@ std::optional<unsigned> parse_jobs(std::string_view value);
 /// does: -j8, -kj8, --jobs=8; and -j 8 and --jobs 8, where the next word is nothing but digits.
 std::optional<unsigned> jobs_of_command_line(std::span<const std::string> words);
 
+/// What to set a variable to for children of a jobserver's owner: value as it is, but without the
+/// jobserver that it speaks of, and with jobserver (see Server::makeflags) behind the options. A -j
+/// in value may stay: the last one counts.
+std::string with_jobserver(std::string_view value, std::string_view jobserver);
+
 /// Looks a variable up: getenv, or a map in a test. Null where it is not set.
 using GetEnv = std::function<const char*(const char* name)>;
 

@@ -355,6 +355,18 @@ def decode_for_controller(packet: bytes) -> ToController | None:
     return _decode(packet, _TO_CONTROLLER)
 
 
+@_made_once
+def _writer(kind: type[Any]) -> tuple[str, str, int]:
+    """The form of a message, fields by number: with its last field empty, and not; its limit."""
+    form = _FORMS[kind]
+    for number, field in enumerate(kind._fields):
+        is_flag = kind._field_defaults.get(field) is False
+        form = form.replace(f"{{{field}}}", _PATTERNS[bool] if is_flag else f"{{{number}}}")
+    required, _, optional = form.partition("[")
+    whole = required + optional.rstrip("]")
+    return required, whole, _TEXT_LIMITS.get(kind, SIZE_LIMIT + 1)
+
+
 @lru_cache(maxsize=8, typed=True)  # A worker says the same all the time. Tuples alone are equal.
 def encode(message: Message) -> bytes:
     """The packet for a message.
@@ -362,15 +374,9 @@ def encode(message: Message) -> bytes:
     One that is too long is cut to a length that is refused: a socket may not take much more, and
     then there would be no answer.
     """
-    values = {name: _printed(value) for name, value in message._asdict().items()}
-    form = re.sub(r"\[(.*{(\w+)})\]", lambda m: m[1] if values[m[2]] else "", _FORMS[type(message)])
-    packet = _utf8(form.format_map(values))
-    limit = _TEXT_LIMITS.get(type(message), SIZE_LIMIT + 1)
+    required, whole, limit = _writer(type(message))
+    packet = _utf8((whole if message and message[-1] else required).format(*message))
     return packet if len(packet) <= limit else packet[:limit].decode("utf-8", "ignore").encode()
-
-
-def _printed(value: object) -> object:
-    return ("trace" if value else "") if isinstance(value, bool) else value
 
 
 def _utf8(text: str) -> bytes:

@@ -60,10 +60,10 @@ class Work:
         try:
             return (yield)
         finally:
-            if nextitem is not None and self._keeps_slot(item, nextitem):
-                self._slot.go_on(self._outcome, f"test {nextitem.nodeid}")
-            else:
+            if nextitem is None or not self._keeps_slot(item, nextitem):
                 self._slot.release(self._outcome)
+            elif self._slot.traced:
+                self._slot.go_on(self._outcome, f"test {nextitem.nodeid}")
 
     def _keeps_slot(self, item: pytest.Item, nextitem: pytest.Item) -> bool:
         needed_elsewhere = self._slot.is_asked_for() or not self._is_at_hand()

@@ -2,14 +2,13 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "broker/broker.h"
 #include "cli/commands.h"
 #include "system/descriptors.h"
+#include "system/processes.h"
 #include "system/signals.h"
 
 namespace jobslots {
@@ -30,11 +29,6 @@ bool said_hello(Peer& controller) {
   const auto* hello = message ? std::get_if<message::Hello>(&*message) : nullptr;
   return hello != nullptr && hello->role == message::Hello::Role::kController &&
          hello->version == kProtocolVersion;
-}
-
-std::string current_folder() {
-  std::error_code error;
-  return std::filesystem::current_path(error).string();
 }
 
 /// What the broker serves with, beside its controller.

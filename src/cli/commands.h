@@ -26,6 +26,10 @@ int broker_command(Arguments arguments);
 /// doctor/report.h. Ends with 0 where it can, with 1 where it cannot.
 int doctor_command(Arguments arguments);
 
+/// `jobslots run [-jN] [--style=fifo|pipe] [--] COMMAND...`: runs the command with a job slot and a
+/// jobserver. Ends with the command's exit status, see run/command.h.
+int run_command(Arguments arguments);
+
 /// `jobslots timeline TRACE.json... [-o FILE.html|FILE.svg]`: draws a run of make from the traces
 /// of its sessions.
 int timeline_command(Arguments arguments);

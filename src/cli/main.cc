@@ -22,6 +22,8 @@ struct Command {
 constexpr std::array kCommands{
     Command{"doctor", "say whether the jobserver of make can be used here, and what to do",
             jobslots::doctor_command},
+    Command{"run", "run a command whose makes, pytests and compilers share N job slots",
+            jobslots::run_command},
     Command{"timeline", "draw a run of make from the traces of its sessions",
             jobslots::timeline_command},
     Command{"pool", "print what makes a shell and all it starts share the slots of one pool",
@@ -45,7 +47,7 @@ void print_help(std::FILE* file) {
 
 bool is_help(const std::string& word) { return word == "--help" || word == "-h"; }
 
-int run_command(const Command& command, Arguments arguments) {
+int run_subcommand(const Command& command, Arguments arguments) {
   if (command.run == jobslots::broker_command && std::ranges::any_of(arguments, is_help)) {
     std::printf("usage: jobslots %s\n\nIt is to %s.\n", command.name.data(), command.help);
     return EXIT_SUCCESS;
@@ -72,7 +74,7 @@ int main(int argc, char** argv) {
     return EXIT_SUCCESS;
   }
   const auto* const command = std::ranges::find(kCommands, first, &Command::name);
-  if (command != kCommands.end()) return run_command(*command, Arguments(words).subspan(1));
+  if (command != kCommands.end()) return run_subcommand(*command, Arguments(words).subspan(1));
   if (!first.empty()) std::fprintf(stderr, "jobslots: there is no command %s\n", first.c_str());
   print_help(stderr);
   return jobslots::kUsageStatus;

@@ -54,7 +54,10 @@ int serve(const std::string& directory) {
   ignore_all_signals_but_faults();
   allow_many_descriptors();
   if (chdir("/") != 0) return EXIT_FAILURE;
-  auto server = PoolServer::create({directory}, std::move(lock), allowed_jobs(), linger());
+  const auto jobs = allowed_jobs(std::getenv);
+  if (std::holds_alternative<Unavailable>(jobs)) return EXIT_FAILURE;
+  auto server =
+      PoolServer::create({directory}, std::move(lock), std::get<unsigned>(jobs), linger());
   if (std::holds_alternative<Unavailable>(server)) return EXIT_FAILURE;
   // Who starts it waits for this process, and the pool is to be nobody's child.
   if (fork() != 0) _exit(EXIT_SUCCESS);
@@ -102,7 +105,7 @@ int pool_command(Arguments arguments) {
     return arguments.empty() ? kUsageStatus : EXIT_SUCCESS;
   }
   if (arguments[0] != "--env" || arguments.size() > 2) throw UsageError(kUsage);
-  return print_environment(arguments.size() == 2 ? arguments[1] : "machine");
+  return print_environment(arguments.size() == 2 ? arguments[1] : std::string(kMachinePool));
 }
 
 }  // namespace jobslots

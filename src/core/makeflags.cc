@@ -8,19 +8,35 @@
 namespace jobslots {
 namespace {
 
+/// The words as they are written, with their backslashes.
+std::vector<std::string_view> written_words(std::string_view value) {
+  std::vector<std::string_view> words;
+  for (std::size_t begin = 0;;) {
+    begin = value.find_first_not_of(" \t", begin);
+    if (begin == std::string_view::npos) return words;
+    std::size_t end = begin;
+    while (end < value.size() && value[end] != ' ' && value[end] != '\t') {
+      end += value[end] == '\\' ? 2 : 1;
+    }
+    words.push_back(value.substr(begin, end - begin));
+    begin = std::min(end, value.size());
+  }
+}
+
+/// A backslash at the value's end protects nothing, and stands for itself.
+std::string without_backslashes(std::string_view word) {
+  std::string text;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '\\' && i + 1 < word.size()) ++i;
+    text.push_back(word[i]);
+  }
+  return text;
+}
+
 std::vector<std::string> split_words(std::string_view value) {
   std::vector<std::string> words;
-  bool in_word = false;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    char c = value[i];
-    if (c == ' ' || c == '\t') {
-      in_word = false;
-      continue;
-    }
-    if (!in_word) words.emplace_back();
-    in_word = true;
-    if (c == '\\' && i + 1 < value.size()) c = value[++i];
-    words.back().push_back(c);
+  for (const std::string_view word : written_words(value)) {
+    words.push_back(without_backslashes(word));
   }
   return words;
 }
@@ -133,6 +149,23 @@ Result<Makeflags> parse_makeflags(std::string_view value) {
   auto job_slots = parse_jobs(value);
   if (job_slots == 0U) job_slots.reset();
   return Makeflags{std::get<0>(auth), job_slots};
+}
+
+std::string with_jobserver(std::string_view value, std::string_view jobserver) {
+  std::string options;
+  std::string definitions;
+  for (const std::string_view word : written_words(value)) {
+    const bool behind = !definitions.empty() || word == "--";
+    if (!behind &&
+        (word.starts_with("--jobserver-auth=") || word.starts_with("--jobserver-fds="))) {
+      continue;
+    }
+    std::string& part = behind ? definitions : options;
+    // One-letter options without a dash have to stay where make looks for them: at the beginning.
+    if (behind || !options.empty()) part += ' ';
+    part += word;
+  }
+  return options + std::string(jobserver) + definitions;
 }
 
 std::optional<unsigned> jobs_of_command_line(std::span<const std::string> words) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <tuple>
 #include <vector>
 
@@ -75,16 +76,28 @@ std::optional<MakeProgram> make_on_path(std::string_view path, std::chrono::mill
     const std::size_t colon = path.find(':');
     const std::string folder(path.substr(0, colon));
     const std::string program = (folder.empty() ? "." : folder) + "/make";
-    if (can_be_run(program)) return MakeProgram{program, version_of(program, limit)};
+    if (can_be_run(program)) return make_at(program, limit);
     if (colon == std::string_view::npos) return std::nullopt;
     path.remove_prefix(colon + 1);
   }
 }
 
+MakeProgram make_at(std::string path, std::chrono::milliseconds limit) {
+  std::string version = version_of(path, limit);
+  return {std::move(path), std::move(version)};
+}
+
+bool ends_with_a_fifo(const MakeProgram& make) {
+  int major = 0;
+  int minor = 0;
+  if (std::sscanf(make.version.c_str(), "GNU Make %d.%d", &major, &minor) != 2) return false;
+  return major < 4 || (major == 4 && minor < 4);
+}
+
 std::optional<MakeProgram> program_of(pid_t pid, std::chrono::milliseconds limit) {
   const auto path = program_path(pid);
   if (!path) return std::nullopt;
-  return MakeProgram{*path, version_of(*path, limit)};
+  return make_at(*path, limit);
 }
 
 }  // namespace jobslots

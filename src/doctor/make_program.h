@@ -26,6 +26,12 @@ inline constexpr std::chrono::seconds kVersionLimit{5};
 std::optional<MakeProgram> make_on_path(std::string_view path,
                                         std::chrono::milliseconds limit = kVersionLimit);
 
+/// The make of this path.
+MakeProgram make_at(std::string path, std::chrono::milliseconds limit = kVersionLimit);
+
+/// Whether it is a GNU make before 4.4, which ends with an error where MAKEFLAGS names a fifo.
+bool ends_with_a_fifo(const MakeProgram& make);
+
 /// The program that the process pid runs, or nothing where it may not be known.
 std::optional<MakeProgram> program_of(pid_t pid, std::chrono::milliseconds limit = kVersionLimit);
 

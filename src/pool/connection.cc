@@ -40,7 +40,7 @@ Received receive_from(int socket) {
 }
 
 Unavailable unusable(const PoolPlace& place, const std::string& why, std::string remedy = {}) {
-  return {Reason::kSystem, "the pool at " + place.directory + " " + why, std::move(remedy)};
+  return {Reason::kSystem, "the pool in " + place.directory + " " + why, std::move(remedy)};
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::
     } else if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) {
       return unusable(place, std::string("cannot be reached: ") + std::strerror(errno));
     } else if (errno != EAGAIN && !start) {
-      return Unavailable{Reason::kNone, "there is no pool at " + place.directory};
+      return Unavailable{Reason::kNone, "there is no pool in " + place.directory};
     } else if (errno != EAGAIN) {
       if (auto why = start_pool(place)) return *why;
     }

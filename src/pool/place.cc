@@ -13,7 +13,6 @@
 namespace jobslots {
 namespace {
 
-constexpr std::string_view kMachine = "machine";
 constexpr const char* kOtherPlace = "name another folder: JOBSLOTS_POOL=/path/of/a/folder";
 
 Unavailable unusable(const std::string& directory, const std::string& why) {
@@ -28,7 +27,7 @@ bool is_own_directory(const std::string& path) {
 }  // namespace
 
 Result<PoolPlace> PoolPlace::named(std::string_view word, const GetEnv& getenv) {
-  if (word == kMachine) {
+  if (word == kMachinePool) {
     const char* const runtime = getenv("XDG_RUNTIME_DIR");
     if (runtime != nullptr && *runtime == '/' && is_own_directory(runtime)) {
       return PoolPlace{std::string(runtime) + "/jobslots"};
@@ -72,7 +71,7 @@ std::optional<Unavailable> PoolPlace::prepare() const {
 
 unsigned weight_here(const GetEnv& getenv) {
   constexpr unsigned kMost = 1000;
-  const char* const text = getenv("JOBSLOTS_WEIGHT");
+  const char* const text = getenv(kWeightVariable);
   const auto weight = text == nullptr ? std::nullopt : number_of<unsigned>(text);
   return weight && *weight >= 1 && *weight <= kMost ? *weight : 1;
 }

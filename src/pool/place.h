@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/variables.h"
 #include "jobslots/makeflags.h"
 #include "jobslots/unavailable.h"
 #include "jobslots/unique_fd.h"
@@ -34,10 +35,8 @@ struct PoolPlace {
   std::optional<Unavailable> prepare() const;
 };
 
-inline constexpr const char* kPoolVariable = "JOBSLOTS_POOL";
+inline constexpr std::string_view kMachinePool = "machine";
 inline constexpr std::string_view kPoolOff = "off";
-/// "no" where the jobserver was set for a whole login, say: nobody counts what it is set for.
-inline constexpr const char* kImplicitSlotVariable = "JOBSLOTS_IMPLICIT_SLOT";
 
 /// What JOBSLOTS_WEIGHT says: 1 where it is not set, or is no number from 1 to 1000.
 unsigned weight_here(const GetEnv& getenv = std::getenv);

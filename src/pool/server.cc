@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -17,6 +18,7 @@ namespace {
 constexpr unsigned kSourceBits = 3;
 
 constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::chrono::seconds kFirstLinger{5};
 
 PoolServer::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -165,7 +167,7 @@ std::optional<PoolServer::Time> PoolServer::wait_limit() {
   const auto at = [&until](Time time) { until = std::min(until.value_or(time), time); };
   if (look_again_) at(*look_again_);
   if (const auto again = listener_.watch_again()) at(*again);
-  if (idle_since_) at(*idle_since_ + linger_);
+  if (idle_since_) at(*idle_since_ + linger());
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -195,15 +197,21 @@ void PoolServer::carry_out(const Pool::Watch& watch) {
   }
 }
 
+/// Who has started it needs a while to connect.
+PoolServer::Time PoolServer::linger() const {
+  return was_needed_ ? linger_ : std::max(linger_, Time(kFirstLinger));
+}
+
 /// Also says since when nobody has needed the pool.
 bool PoolServer::is_over() {
   if (removed_) return true;
   if (!pool_.idle()) {
     idle_since_.reset();
+    was_needed_ = true;
     return false;
   }
   if (!idle_since_) idle_since_ = now_;
-  if (now_ - *idle_since_ < linger_) return false;
+  if (now_ < *idle_since_ + linger()) return false;
   fifo_.rest();
   if (!fifo_.others()) return true;
   idle_since_ = now_;

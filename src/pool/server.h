@@ -48,6 +48,7 @@ class PoolServer {
   void carry_out(const Pool::Send& send);
   void carry_out(const Pool::Drop& drop);
   void carry_out(const Pool::Watch& watch);
+  Time linger() const;
   bool is_over();
   void leave_mark();
 
@@ -64,6 +65,7 @@ class PoolServer {
   std::map<pid_t, UniqueFd> stayers_;
   Time now_;
   std::optional<Time> idle_since_;
+  bool was_needed_ = false;
   /// The kernel tells of a closed file just before it is closed.
   std::optional<Time> look_again_;
   bool removed_ = false;  ///< Files of the place are not there any more, or others are.

@@ -28,7 +28,7 @@ std::optional<Unavailable> start_pool(const PoolPlace& place) {
       open(place.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600));
   if (!lock) {
     return Unavailable{Reason::kSystem,
-                       "no pool can be started at " + place.directory + ": " + std::strerror(errno),
+                       "no pool can be started in " + place.directory + ": " + std::strerror(errno),
                        "make room there, or name another folder: JOBSLOTS_POOL=/path/of/a/folder"};
   }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;

@@ -1,5 +1,6 @@
 #include "session/trace_text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -7,8 +8,11 @@
 namespace jobslots {
 namespace {
 
-/// A JSON string. Node ids may hold any byte.
+bool stands_for_itself(char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }
+
+/// A JSON string. Node ids may hold any byte; most hold none that JSON writes in another way.
 std::string quoted(std::string_view text) {
+  if (std::ranges::all_of(text, stands_for_itself)) return '"' + std::string(text) + '"';
   using nlohmann::json;
   return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }

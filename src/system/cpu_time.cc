@@ -3,12 +3,11 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <sstream>
-#include <string>
+
+#include "system/processes.h"
 
 namespace jobslots {
 namespace {
@@ -18,23 +17,14 @@ struct Usage {
   long long ticks = 0;
 };
 
-/// Of /proc/PID/stat, behind the name: state ppid ... utime stime cutime cstime (4, 14 to 17).
 std::optional<Usage> usage_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const std::size_t close = text.rfind(')');
-  if (close == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(close + 1));
-  std::string unused;
-  Usage usage;
-  fields >> unused >> usage.parent;
-  for (int field = 5; field < 14; ++field) fields >> unused;
-  for (int field = 14; field <= 17; ++field) {
-    long long ticks = 0;
-    fields >> ticks;
-    usage.ticks += ticks;
-  }
-  return fields ? std::optional(usage) : std::nullopt;
+  constexpr std::size_t kParent = 4;
+  constexpr std::array<std::size_t, 4> kTimes{14, 15, 16, 17};  // utime, stime, cutime, cstime
+  const auto stat = read_stat(pid);
+  if (!stat) return std::nullopt;
+  Usage usage{static_cast<pid_t>(stat->number(kParent))};
+  for (const std::size_t time : kTimes) usage.ticks += stat->number(time);
+  return usage;
 }
 
 std::map<pid_t, Usage> all_processes() {

@@ -6,9 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "system/peer.h"
 
@@ -32,35 +29,18 @@ bool is_worker(pid_t pid) {
   return std::ranges::any_of(*variables, names) && std::ranges::any_of(*words, reads);
 }
 
-bool has_open(pid_t pid, const struct stat& file) {
-  std::error_code error;
-  std::filesystem::directory_iterator descriptors("/proc/" + std::to_string(pid) + "/fd", error);
-  for (; !error && descriptors != std::filesystem::directory_iterator();
-       descriptors.increment(error)) {
-    struct stat status {};
-    if (stat(descriptors->path().c_str(), &status) == 0 && status.st_dev == file.st_dev &&
-        status.st_ino == file.st_ino) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/// The time at which the process was started, field 22 of /proc/PID/stat: with it a number that is
+/// The time at which the process was started, in clock ticks since boot: with it a number that is
 /// given again names another process.
-std::string start_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
-  std::string field;
-  for (int number = 3; number <= 22; ++number) fields >> field;
-  return field;
+long long start_of(pid_t pid) {
+  constexpr std::size_t kStart = 22;
+  const auto stat = read_stat(pid);
+  return stat ? stat->number(kStart) : 0;
 }
 
 Job job_of(pid_t process, const struct stat& jobserver) {
   std::string name = "jobslots/" + std::to_string(geteuid()) + "/" +
                      std::to_string(jobserver.st_dev) + ":" + std::to_string(jobserver.st_ino) +
-                     "/" + std::to_string(process) + "/" + start_of(process);
+                     "/" + std::to_string(process) + "/" + std::to_string(start_of(process));
   return {process, std::move(name), open_pidfd(process)};
 }
 

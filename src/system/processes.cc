@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include "jobslots/unique_fd.h"
@@ -55,16 +57,29 @@ std::string_view without_version(std::string_view name) {
 
 }  // namespace
 
-std::optional<Process> read_process(pid_t pid) {
-  // "PID (name) state ppid ...", where the name may hold blanks, parentheses and line ends.
+long long ProcessStat::number(std::size_t field) const {
+  constexpr std::size_t kFirst = 3;
+  if (field - kFirst >= behind_name.size()) return 0;
+  return std::strtoll(behind_name[field - kFirst].c_str(), nullptr, 10);
+}
+
+std::optional<ProcessStat> read_stat(pid_t pid) {
   const auto text = read_whole(proc_path(pid, "stat"));
   if (!text) return std::nullopt;
+  // The name may hold blanks, parentheses and line ends; behind it there are none.
   const std::size_t open = text->find('(');
   const std::size_t close = text->rfind(')');
   if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
-  if (close + 4 >= text->size()) return std::nullopt;
-  const long parent = std::strtol(text->c_str() + close + 4, nullptr, 10);
-  return Process{pid, static_cast<pid_t>(parent), text->substr(open + 1, close - open - 1)};
+  std::istringstream fields(text->substr(close + 1));
+  return ProcessStat{text->substr(open + 1, close - open - 1),
+                     {std::istream_iterator<std::string>(fields), {}}};
+}
+
+std::optional<Process> read_process(pid_t pid) {
+  constexpr std::size_t kParent = 4;
+  const auto stat = read_stat(pid);
+  if (!stat) return std::nullopt;
+  return Process{pid, static_cast<pid_t>(stat->number(kParent)), stat->name};
 }
 
 std::vector<Process> ancestors() {
@@ -113,11 +128,44 @@ bool is_another_users(pid_t pid) {
   return user != 0 && stat(proc_path(pid, "").c_str(), &status) == 0 && status.st_uid != user;
 }
 
+std::string current_folder() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
+}
+
 std::optional<std::string> program_path(pid_t pid) {
   std::error_code error;
   const auto path = std::filesystem::read_symlink(proc_path(pid, "exe"), error);
   if (error) return std::nullopt;
   return path.string();
+}
+
+bool has_open(pid_t pid, const struct stat& file) {
+  std::error_code error;
+  std::filesystem::directory_iterator descriptors(proc_path(pid, "fd"), error);
+  for (; !error && descriptors != std::filesystem::directory_iterator();
+       descriptors.increment(error)) {
+    struct stat status {};
+    if (stat(descriptors->path().c_str(), &status) == 0 && status.st_dev == file.st_dev &&
+        status.st_ino == file.st_ino) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<Process> others_with_open(int fd) {
+  std::vector<Process> found;
+  struct stat file {};
+  if (fstat(fd, &file) != 0) return found;
+  std::error_code error;
+  std::filesystem::directory_iterator entries("/proc", error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    const auto pid = static_cast<pid_t>(std::atoi(entries->path().filename().c_str()));
+    if (pid <= 0 || pid == getpid() || !has_open(pid, file)) continue;
+    if (auto process = read_process(pid)) found.push_back(std::move(*process));
+  }
+  return found;
 }
 
 std::string descriptor_path(pid_t pid, int fd) {

@@ -153,5 +153,14 @@ TEST(ProgramOf, ProcessThatIsNotThere) {
   EXPECT_EQ(program_of(child.pid()), std::nullopt);
 }
 
+TEST(EndsWithAFifo, GnuMakeBefore44) {
+  for (const char* version : {"GNU Make 3.81", "GNU Make 4.3", "GNU Make 4.2.1"}) {
+    EXPECT_TRUE(ends_with_a_fifo({"make", version})) << version;
+  }
+  for (const char* version : {"GNU Make 4.4", "GNU Make 4.4.1", "GNU Make 5.0", "bmake", ""}) {
+    EXPECT_FALSE(ends_with_a_fifo({"make", version})) << version;
+  }
+}
+
 }  // namespace
 }  // namespace jobslots

@@ -262,5 +262,19 @@ TEST(MakeflagsFromEnvironment, NothingSet) {
   EXPECT_EQ(must_fail(of_environment({{"MAKEFLAGS", "-j8"}})).reason, Reason::kNone);
 }
 
+TEST(WithJobserver, OptionsAndDefinitionsStay) {
+  const auto with = [](std::string_view value) { return with_jobserver(value, " -j3 --own"); };
+  EXPECT_EQ(with(""), " -j3 --own");
+  EXPECT_EQ(with("ks"), "ks -j3 --own");
+  EXPECT_EQ(with("k -Oline -- A=b\\ c"), "k -Oline -j3 --own -- A=b\\ c");
+  EXPECT_EQ(with("k -- A=b -- --jobserver-auth=3,4"), "k -j3 --own -- A=b -- --jobserver-auth=3,4");
+}
+
+TEST(WithJobserver, AnotherOneGoes) {
+  const auto with = [](std::string_view value) { return with_jobserver(value, " -j3 --own"); };
+  EXPECT_EQ(with(" -j8 --jobserver-auth=fifo:/a\\ b"), "-j8 -j3 --own");
+  EXPECT_EQ(with(" --jobserver-fds=3,4 -j --jobserver-auth=5,6 -- A=b"), "-j -j3 --own -- A=b");
+}
+
 }  // namespace
 }  // namespace jobslots

@@ -17,6 +17,19 @@ bool parent_is_the_nearest_make(const char* make_variable) {
   return nearest_make(make_variable) == getppid();
 }
 
+TEST(ReadStat, FieldsByTheirNumbersWhateverTheName) {
+  for (const char* name : {"make", "a) S 1 (b", ") ("}) {
+    const auto status = below_a_process_named(name, [name] {
+      const auto stat = read_stat(getppid());
+      if (!stat || stat->name != name) return 2;
+      constexpr std::size_t kStart = 22;
+      const bool started_before = stat->number(kStart) <= read_stat(getpid())->number(kStart);
+      return stat->number(kStart) > 0 && started_before && stat->number(1000) == 0 ? 1 : 0;
+    });
+    EXPECT_EQ(status, 1) << name;
+  }
+}
+
 TEST(NearestMake, ByTheNamesOfMake) {
   for (const char* name : {"make", "gmake", "gnumake", "remake", "make-3.81", "gmake4"}) {
     EXPECT_EQ(below_a_process_named(name, [] { return parent_is_the_nearest_make(nullptr); }), 1)

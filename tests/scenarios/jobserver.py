@@ -22,6 +22,8 @@ class Jobserver:
             path = str(folder / "jobserver")
             os.mkfifo(path)
             auth = f"fifo:{path}"
+        #: Where it can be opened.
+        self.path = path
         #: The variable MAKEFLAGS for its clients.
         self.makeflags = f" -j{job_slots} --jobserver-auth={auth}"
         # Opened anew for a pipe too: those that are inherited are to wait when they are read.

@@ -62,11 +62,9 @@ MAKES = (FIFO, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run printed, how it ended, and what ran when."""
+class Spans:
+    """What ran when."""
 
-    status: int
-    output: str
     spans: list[Span]
 
     @property
@@ -77,6 +75,14 @@ class Outcome:
     def of(self, kind: str, prefix: str = "") -> list[Span]:
         """The spans of one kind whose names begin with ``prefix``, in the order of begins."""
         return [s for s in self.spans if s.kind == kind and s.name.startswith(prefix)]
+
+
+@dataclass(frozen=True)
+class Outcome(Spans):
+    """The same, what a run printed, and how it ended."""
+
+    status: int
+    output: str
 
 
 class LongTest:
@@ -118,7 +124,15 @@ class Scenario:
             LOG_VARIABLE: str(self.log),
             "SCENARIO_MARK": self._mark,
         }
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS"):
+        for name in (
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "CARGO_MAKEFLAGS",
+            "PYTEST_ADDOPTS",
+            "JOBSLOTS_JOBS",
+            "JOBSLOTS_IMPLICIT_SLOT",
+        ):
             self.environment.pop(name, None)
         for name in [n for n in self.environment if n.startswith("PYTEST_XDIST")]:
             self.environment.pop(name)
@@ -186,7 +200,11 @@ class Scenario:
             raise AssertionError(f"hangs; printed so far:\n{output}") from None
         self.check_nothing_left()
         assert "INTERNAL: Exiting with" not in output, output
-        return Outcome(process.returncode, output, read_spans(self.log))
+        return Outcome(read_spans(self.log), process.returncode, output)
+
+    def spans(self) -> Spans:
+        """What has run so far."""
+        return Spans(read_spans(self.log))
 
     def make(self, make: Make, jobs: int, *arguments: str) -> Outcome:
         """Run ``make -jJOBS``."""

@@ -1,0 +1,86 @@
+#include <fcntl.h>
+#include <poll.h>
+
+#include <array>
+#include <utility>
+
+#include "jobslots/makeflags.h"
+#include "jobslots/pool_client.h"
+#include "jobslots/unique_fd.h"
+#include "pool/member.h"
+#include "pool/place.h"
+#include "run/provision.h"
+#include "system/processes.h"
+
+namespace jobslots {
+namespace {
+
+/// One slot of a pool for the command itself; what it starts takes more from the pool's fifo.
+class FromPool : public Provision {
+ public:
+  FromPool(const GetEnv& getenv, PoolPlace place, PoolClient pool)
+      : getenv_(getenv), place_(std::move(place)), pool_(std::move(pool)) {
+    pool_.want(1);
+    // So that find_job() sees who has the slots of those below, whether they know of a pool or of
+    // its fifo. Neither end of the fifo is open by that: this process takes nothing from it.
+    folder_ = UniqueFd(open(place_.directory.c_str(), O_PATH | O_CLOEXEC));
+    fifo_ = UniqueFd(open(place_.fifo().c_str(), O_PATH | O_CLOEXEC));
+  }
+
+  Result<bool> take_slot(int interrupted) override {
+    if (auto slot = pool_.acquire(interrupted)) {
+      slot_ = std::move(slot);
+      return true;
+    }
+    if (!pool_.lost()) return false;
+    if (auto why = pool_.reconnect()) return *why;
+    return take_slot(interrupted);
+  }
+
+  Variables variables() const override {
+    Variables variables =
+        variables_for(getenv_, to_makeflags({FifoAuth{place_.fifo()}, pool_.job_slots()}));
+    variables[kPoolVariable] = place_.directory;
+    variables[kImplicitSlotVariable] = "yes";
+    return variables;
+  }
+  bool prepare_exec() const override { return true; }
+
+  int watched() const override { return pool_.fd(); }
+  /// The command keeps its slot to its end, whatever the pool asks for, and whether it dies.
+  void look() override {
+    pool_.receive();
+    if (pool_.lost()) static_cast<void>(pool_.reconnect());
+  }
+
+  std::string finish() override {
+    slot_.reset();
+    return "";
+  }
+
+ private:
+  GetEnv getenv_;
+  PoolPlace place_;
+  PoolClient pool_;
+  std::optional<Slot> slot_;
+  UniqueFd folder_;
+  UniqueFd fifo_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Provision>> slot_of_pool(const GetEnv& getenv, std::string_view word,
+                                                const std::string& title) {
+  auto place = PoolPlace::named(word, getenv);
+  if (const auto* why = std::get_if<Unavailable>(&place)) return *why;
+  PoolMember member{.role = pool::Hello::Role::kCommand,
+                    .weight = weight_here(getenv),
+                    .title = title,
+                    .folder = current_folder()};
+  auto pool = PoolClient::connect(std::get<PoolPlace>(place), std::move(member));
+  if (const auto* why = std::get_if<Unavailable>(&pool)) return *why;
+  return std::make_unique<FromPool>(getenv, std::get<PoolPlace>(std::move(place)),
+                                    std::get<PoolClient>(std::move(pool)));
+}
+
+}  // namespace jobslots

@@ -1,0 +1,230 @@
+"""Sessions that share a pool of job slots, with no make above."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from processes import wait_until
+from scenario import FIFO, LongTest, Scenario
+from spans import read_spans
+
+from pool import Pool
+
+PYTEST = (sys.executable, "-m", "pytest", "-q")
+CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client\n"
+
+MakePool = Callable[[int], Pool]
+
+
+@pytest.fixture
+def make_pool(scenario: Scenario) -> Iterator[MakePool]:
+    """Makes the scenario's pool, with so many slots."""
+    pools = []
+
+    def make(job_slots: int) -> Pool:
+        pools.append(Pool(scenario, job_slots))
+        return pools[-1]
+
+    yield make
+    scenario.kill_all()
+    for pool in pools:
+        shutil.rmtree(pool.folder, ignore_errors=True)
+
+
+def _start_all(scenario: Scenario, *commands: tuple[str, ...]) -> list[subprocess.Popen[str]]:
+    return [scenario.start(*command) for command in commands]
+
+
+def _end_all(scenario: Scenario, processes: list[subprocess.Popen[str]]) -> list[str]:
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    scenario.check_nothing_left()
+    return outputs
+
+
+def test_sessions_beside_each_other(scenario: Scenario, make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    names = "abcde"
+    for name in names:
+        scenario.suite(name, 20, 0.03)
+    runs = _start_all(scenario, *((*PYTEST, "-n", "auto", name) for name in names))
+    outputs = _end_all(scenario, runs)
+    for output in outputs:
+        assert "20 passed" in output, output
+        assert f"{CLIENT_LINE}pytest-xdist-gnumake: 2 job slots of the pool in {pool.folder}\n" in (
+            output
+        )
+    assert scenario.spans().most == 2
+    pool.close()
+
+
+def test_one_is_killed_whole(scenario: Scenario, make_pool: MakePool) -> None:
+    """Its broker too: the others have its slots then."""
+    pool = make_pool(2)
+    long = LongTest(scenario.folder)
+    scenario.write("a/test_a.py", long.text)
+    scenario.suite("b", 20, 0.03)
+    victim = scenario.start(*PYTEST, "-n2", "a")
+    long.wait()
+    victims = set(scenario.processes()) - {pool.process()}
+    (left,) = (scenario.folder / "tmp").glob("jobslots-*")
+    other = scenario.start(*PYTEST, "-n2", "b")
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    victim.communicate()
+    shutil.rmtree(left)  # Its broker cannot do that any more.
+    (output,) = _end_all(scenario, [other])
+    assert "20 passed" in output, output
+    pool.close()
+
+
+def test_a_session_inside_a_test(scenario: Scenario, make_pool: MakePool) -> None:
+    """It has the test's slot: all others are taken by tests that wait for such sessions too."""
+    pool = make_pool(2)
+    scenario.suite("inner", 3)
+    inner = [*PYTEST, "-n2", "inner"]
+    scenario.write(
+        "outer/test_outer.py",
+        "import subprocess, pytest\n"
+        "@pytest.mark.parametrize('number', range(2))\n"
+        f"def test_outer(number):\n    assert subprocess.run({inner!r}).returncode == 0\n",
+    )
+    (output,) = _end_all(scenario, [scenario.start(*PYTEST, "-n2", "outer")])
+    assert "2 passed" in output, output
+    assert scenario.spans().most <= 2
+    pool.close()
+
+
+def test_the_pool_is_killed(scenario: Scenario, make_pool: MakePool) -> None:
+    """The sessions say so and keep what they have; another pool is started."""
+    pool = make_pool(2)
+    for name in "ab":
+        scenario.suite(name, 60, 0.1)
+    runs = _start_all(scenario, *((*PYTEST, "-n2", name) for name in "ab"))
+    wait_until(lambda: len([s for s in read_spans(scenario.log) if s.kind == "test"]) > 10)
+    first = pool.process()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: pool.processes() not in ([], [first]))
+    outputs = _end_all(scenario, runs)
+    for output in outputs:
+        assert "60 passed" in output, output
+        assert f"pytest-xdist-gnumake: the pool in {pool.folder} has gone: " in output
+    assert scenario.spans().most == 2
+    pool.close()
+
+
+def test_the_folder_is_removed(scenario: Scenario, make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    for name in "ab":
+        scenario.suite(name, 40, 0.1)
+    runs = _start_all(scenario, *((*PYTEST, "-n2", name) for name in "ab"))
+    wait_until(lambda: len([s for s in read_spans(scenario.log) if s.kind == "test"]) > 10)
+    shutil.rmtree(pool.folder)
+    outputs = _end_all(scenario, runs)
+    for output in outputs:
+        assert "40 passed" in output, output
+    assert scenario.spans().most == 2
+    pool.close()
+
+
+def test_a_make_dies_with_tokens(scenario: Scenario, make_pool: MakePool) -> None:
+    """They are made anew when nobody has the fifo open any more."""
+    pool = make_pool(3)
+    scenario.makefile(FIFO, **dict.fromkeys("abcd", f"neighbour {scenario.folder}/never"))
+    join = f'eval "$(jobslots pool --env {pool.folder})"'
+    shell = scenario.start("sh", "-c", f"{join}; {FIFO.command[0]}; exec sleep 60")
+    wait_until(lambda: len(read_spans(scenario.log)) == 4)
+    for pid, name in scenario.processes().items():
+        if name not in ("jobslots", "sh"):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pool.status()["free"] == 3)
+    shell.kill()
+    shell.communicate()
+    scenario.check_nothing_left()
+    pool.close()
+
+
+def test_many_starts_make_one_pool(scenario: Scenario, make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    command = f"for i in $(seq 200); do jobslots pool --env {pool.folder} >>all & done; wait"
+    shell = scenario.start("sh", "-c", f"{command}; touch all-printed; exec sleep 60")
+    wait_until((scenario.folder / "all-printed").exists)
+    assert (scenario.folder / "all").read_text().count("--jobserver-auth=fifo:") == 200
+    assert len(pool.processes()) == 1
+    shell.kill()
+    shell.communicate()
+    scenario.check_nothing_left()
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "ini", "variable", "pool_is_used"),
+    [
+        ("", "", "", False),
+        ("{pool}", "", "", True),
+        ("", "{pool}", "", True),
+        ("", "", "{pool}", True),
+        ("off", "", "{pool}", False),
+        ("{pool}", "off", "", False),
+        ("{pool}", "", "off", False),
+    ],
+)
+def test_how_it_is_switched_on(
+    scenario: Scenario,
+    make_pool: MakePool,
+    option: str,
+    ini: str,
+    variable: str,
+    pool_is_used: bool,
+) -> None:
+    folder = str(make_pool(2).folder)
+    option, ini, variable = (text.format(pool=folder) for text in (option, ini, variable))
+    scenario.suite("a", 1)
+    scenario.write("a/pytest.ini", f"[pytest]\njobslots_pool = {ini}\n" if ini else "[pytest]\n")
+    arguments = [f"--jobslots-pool={option}"] if option else []
+    outcome = scenario.pytest("-q", "-n1", "a", *arguments, JOBSLOTS_POOL=variable)
+    assert (CLIENT_LINE in outcome.output) == pool_is_used, outcome.output
+    assert outcome.status == 0
+
+
+def test_under_a_make_its_own_slots_count(scenario: Scenario, make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    scenario.suite("a", 3)
+    scenario.makefile(FIFO, a="pytest -q -n2 a")
+    outcome = scenario.make(FIFO, 3)
+    assert CLIENT_LINE in outcome.output
+    assert "of the pool" not in outcome.output
+    assert pool.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("machines", 'there is no pool "machines"; cure: JOBSLOTS_POOL is machine, off, or '),
+        ("/proc/pool", "the pool's folder /proc/pool cannot be made: "),
+        ("/usr/bin/env", "the pool's folder /usr/bin/env cannot be entered: "),
+        ("/tmp", "the pool's folder /tmp can be written to by other users; cure: name another "),
+    ],
+)
+def test_a_pool_that_cannot_be_used(scenario: Scenario, name: str, text: str) -> None:
+    scenario.suite("a", 1)
+    outcome = scenario.pytest("-q", "-n1", "a", JOBSLOTS_POOL=name)
+    assert f"no job server found\npytest-xdist-gnumake: {text}" in outcome.output, outcome.output
+    assert outcome.status == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a folder of another user")
+def test_another_user_squats_on_the_name(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.suite("a", 1)
+    squatted = tmp_path / "pool"
+    squatted.mkdir(0o700)
+    os.chown(squatted, 65534, 65534)
+    outcome = scenario.pytest("-q", "-n1", "a", JOBSLOTS_POOL=str(squatted))
+    assert f"the pool's folder {squatted} belongs to another user; cure: " in outcome.output
+    assert outcome.status == 0
