@@ -103,7 +103,8 @@ class PoolClient {
   /// program that keeps its slots from job to job looks here between two of them; one that gives
   /// each back at the job's end need not.
   std::size_t asked_back() const;
-  /// Gives back so many of those that are in no Slot. There is nothing to wait for.
+  /// Gives back so many of those that are in no Slot. Say first that fewer are wanted: the pool
+  /// grants what is missing.
   void give_back(std::size_t count);
 
   /// Whether all has been granted of such a want that can be now.

@@ -19,9 +19,9 @@ using nlohmann::json;
 std::vector<json> samples(const char* kind, const char* to) {
   const std::filesystem::path folder =
       std::filesystem::path(JOBSLOTS_PROTOCOL_SAMPLES).parent_path();
+  const json all = json::parse(test::read_file(folder / "pool_protocol_samples.json"));
   std::vector<json> those;
-  for (const json& sample :
-       json::parse(test::read_file(folder / "pool_protocol_samples.json")).at(kind)) {
+  for (const json& sample : all.at(kind)) {
     if (sample.at("to") == to) those.push_back(sample);
   }
   return those;

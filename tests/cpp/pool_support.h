@@ -14,13 +14,14 @@ class TestPool {
  public:
   explicit TestPool(unsigned job_slots);
 
-  const std::string& folder() const { return folder_.path(); }
+  const std::string& folder() const { return place_.directory; }
   PoolClient client() const { return must(PoolClient::connect(folder(), "a test")); }
   /// It can be killed: then a client starts the real program there.
   Child& process() { return process_; }
 
  private:
-  TempDir folder_;
+  TempDir around_;
+  const PoolPlace place_{around_ / "pool"};
   FdPair report_;
   Child process_;
   // What a client starts here has as many slots, and ends soon after its last client.

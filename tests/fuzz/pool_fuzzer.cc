@@ -31,6 +31,7 @@
 
 #include "check.h"
 #include "pool/pool.h"
+#include "script.h"
 
 namespace jobslots::fuzz {
 namespace {
@@ -71,7 +72,7 @@ struct Client {
 class World {
  public:
   explicit World(std::string_view script) : script_(script) {
-    const std::string_view kinds = next_line();
+    const std::string_view kinds = script_.next_text();
     for (std::size_t i = 0; i < bad_.size(); ++i) {
       bad_.at(i).never_reads = i < kinds.size() && kinds[i] == 'r';
     }
@@ -87,13 +88,12 @@ class World {
   }
 
   void run() {
-    while (!script_.empty()) play_line();
+    while (!script_.over()) play_line();
     settle();
     play_end();
   }
 
  private:
-  std::string_view next_line();
   void play_line();
   void play(Client& client, char verb, std::string_view text);
   void connect(Client& client);
@@ -121,7 +121,7 @@ class World {
     check(nlohmann::json::accept(text), "what is described is JSON");
   }
 
-  std::string_view script_;
+  Script script_;
   std::array<Client, 3> bad_;
   Client good_;
   Fifo fifo_;
@@ -133,22 +133,10 @@ class World {
   bool all_honest_ = true;  ///< Nobody has claimed slots.
 };
 
-std::string_view World::next_line() {
-  const std::size_t size = std::min(script_.find('\n'), script_.size());
-  const std::string_view line = script_.substr(0, size);
-  script_.remove_prefix(std::min(size + 1, script_.size()));
-  return line;
-}
-
 void World::play_line() {
-  std::string_view line = next_line();
-  const bool at_once = line.ends_with('&');
-  if (at_once) line.remove_suffix(1);
-  if (line.size() >= 2) {
-    const std::size_t number = static_cast<unsigned char>(line[0]) % bad_.size();
-    play(bad_.at(number), line[1], line.substr(2));
-  }
-  if (!at_once) settle();
+  const Line line = script_.next(bad_.size());
+  if (const auto& event = line.event) play(bad_.at(event->client), event->verb, event->text);
+  if (!line.at_once) settle();
 }
 
 void World::play(Client& client, char verb, std::string_view text) {

@@ -31,6 +31,7 @@
 #include <string_view>
 
 #include "check.h"
+#include "script.h"
 #include "session/session.h"
 
 namespace jobslots::fuzz {
@@ -76,7 +77,7 @@ struct Client {
 class World {
  public:
   explicit World(std::string_view script) : script_(script) {
-    const std::string_view kinds = next_line();
+    const std::string_view kinds = script_.next_text();
     const auto kind = [kinds](std::size_t i) { return kind_of(i < kinds.size() ? kinds[i] : 0); };
     for (std::size_t i = 0; i < bad_.size(); ++i) bad_.at(i).kind = kind(i);
     controller_ = {kind(bad_.size()), 1, true, Session::kController};
@@ -86,13 +87,12 @@ class World {
   }
 
   void run() {
-    while (!script_.empty()) play_line();
+    while (!script_.over()) play_line();
     settle();
     play_end();
   }
 
  private:
-  std::string_view next_line();
   void play_line();
   void play(Client& client, char verb, std::string_view text);
   void connect(Client& client);
@@ -118,7 +118,7 @@ class World {
     bool open = true;
   };
 
-  std::string_view script_;
+  Script script_;
   std::array<Client, kBadClients> bad_;
   Client controller_;
   Client good_;
@@ -136,22 +136,13 @@ class World {
   std::string trace_ = "[";
 };
 
-std::string_view World::next_line() {
-  const std::size_t size = std::min(script_.find('\n'), script_.size());
-  const std::string_view line = script_.substr(0, size);
-  script_.remove_prefix(std::min(size + 1, script_.size()));
-  return line;
-}
-
 void World::play_line() {
-  std::string_view line = next_line();
-  const bool at_once = line.ends_with('&');
-  if (at_once) line.remove_suffix(1);
-  if (line.size() >= 2) {
-    const std::size_t number = static_cast<unsigned char>(line[0]) % (kBadClients + 1);
-    play(number == kBadClients ? controller_ : bad_.at(number), line[1], line.substr(2));
+  const Line line = script_.next(kBadClients + 1);
+  if (const auto& event = line.event) {
+    Client& client = event->client == kBadClients ? controller_ : bad_.at(event->client);
+    play(client, event->verb, event->text);
   }
-  if (!at_once) settle();
+  if (!line.at_once) settle();
 }
 
 void World::play(Client& client, char verb, std::string_view text) {
