@@ -45,6 +45,11 @@ unsigned Slots::job_slots() const {
   return std::get<TokenSource>(from).makeflags().job_slots.value_or(0);
 }
 
+std::string Slots::pool_folder() const {
+  const auto* pool = std::get_if<PoolSlots>(&from);
+  return pool == nullptr ? std::string() : pool->place.directory;
+}
+
 SlotsHere find_slots(const GetEnv& getenv) {
   auto tokens = TokenSource::from_environment(getenv);
   auto pool = find_pool(tokens, getenv);
