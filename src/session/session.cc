@@ -391,7 +391,8 @@ SessionStatus Session::status(bool tests_known, Time now) const {
                        .tests_known = tests_known};
   const auto add = [&](const std::string& name, long process, ClientId client) {
     if (const auto seen = seen_.find(client); seen != seen_.end()) {
-      status.workers.push_back({name, process, seen->second.state, now - seen->second.since});
+      status.workers.push_back(
+          {name, process, std::string(name_of(seen->second.state)), now - seen->second.since});
     }
   };
   for (const auto& [client, worker] : workers_) add(worker.name, worker.process.pid, client);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "session/ledger.h"
@@ -17,8 +18,8 @@ struct SessionStatus {
   };
   struct Worker {
     std::string name;
-    long process = 0;  ///< 0 where there is none yet.
-    Ledger::State state = Ledger::State::kUnknown;
+    long process = 0;     ///< 0 where there is none yet.
+    std::string state;    ///< "to start", "starting", "idle", "waiting" or "working".
     Ledger::Time time{};  ///< Since it has been so.
     std::optional<Test> test{};
   };
@@ -35,10 +36,13 @@ struct SessionStatus {
   bool tests_known = false;       ///< The controller has said which tests run.
 };
 
-/// The word for a worker's state: "working".
+/// The word for SessionStatus::Worker::state.
 std::string_view name_of(Ledger::State state);
 
 /// At most limit bytes: tests are left out where it would be more.
 std::string to_json(const SessionStatus& status, std::size_t limit);
+
+/// What to_json() has printed; nothing where it is something else.
+std::optional<SessionStatus> status_of_json(std::string_view json);
 
 }  // namespace jobslots

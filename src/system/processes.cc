@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "core/words.h"
 #include "jobslots/unique_fd.h"
 
 namespace jobslots {
@@ -65,6 +66,20 @@ std::optional<Process> read_process(pid_t pid) {
   if (close + 4 >= text->size()) return std::nullopt;
   const long parent = std::strtol(text->c_str() + close + 4, nullptr, 10);
   return Process{pid, static_cast<pid_t>(parent), text->substr(open + 1, close - open - 1)};
+}
+
+std::vector<pid_t> own_processes() {
+  std::vector<pid_t> processes;
+  std::error_code error;
+  std::filesystem::directory_iterator entry("/proc", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const auto pid = number_of<pid_t>(entry->path().filename().string());
+    struct stat status {};
+    if (pid && stat(entry->path().c_str(), &status) == 0 && status.st_uid == geteuid()) {
+      processes.push_back(*pid);
+    }
+  }
+  return processes;
 }
 
 std::vector<Process> ancestors() {
