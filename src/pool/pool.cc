@@ -84,15 +84,15 @@ void Pool::refuse(ClientId client, std::string why, Time now) {
 
 void Pool::settle(PoolStore& store, Time now) {
   again_.reset();
-  const auto again_at = [this](Time time) { again_ = std::min(again_.value_or(time), time); };
   const bool grace = now < grace_until_;
   const bool others = store.others();
   if (grace) {
-    again_at(grace_until_);
+    be_asked_again(grace_until_);
   } else {
     count_slots(store, others);
     // Who has waited for long in read(2) is woken by what is put there, and is given the time.
-    if (others && in_hand_ > 0 && now - courtesy_at_ >= PoolLedger::kHandOverLimit) {
+    if (others && in_hand_ > 0 &&
+        (!courtesy_at_ || now - *courtesy_at_ >= PoolLedger::kHandOverLimit)) {
       store.put(std::exchange(in_hand_, 0));
       courtesy_at_ = now;
       pause_until_ = now + kCourtesyPause;
@@ -105,14 +105,22 @@ void Pool::settle(PoolStore& store, Time now) {
   const bool more_is_of_use = !grace && ledger_.next(free + 1, now).has_value();
   wants_token_ = more_is_of_use && free == 0 && now >= pause_until_;
   if (more_is_of_use && now < pause_until_) {
-    again_at(pause_until_);
+    be_asked_again(pause_until_);
   } else if (more_is_of_use && free > 0 && others) {
-    again_at(now + kLookForMore);
+    be_asked_again(now + kLookForMore);
   }
-  const PoolLedger::Asked asked = ledger_.ask_back(others && free == 0, now);
-  if (asked.again) again_at(*asked.again);
-  for (const ClientId client : asked.clients) send(client, pool::Yield{1});
+  if (!grace) ask_back(others && free == 0, now);
   for (const ClientId observer : std::exchange(to_describe_, {})) describe(observer, store, now);
+}
+
+void Pool::be_asked_again(Time time) { again_ = std::min(again_.value_or(time), time); }
+
+void Pool::ask_back(bool others_unseen, Time now) {
+  const PoolLedger::Asked asked = ledger_.ask_back(others_unseen, now);
+  if (asked.again) be_asked_again(*asked.again);
+  std::map<ClientId, std::size_t> counts;
+  for (const ClientId client : asked.clients) ++counts[client];
+  for (const auto& [client, count] : counts) send(client, pool::Yield{count});
 }
 
 /// Slots that have died with somebody are made anew; those beyond N, which were thought to be dead,

@@ -99,6 +99,8 @@ class Pool {
   void refuse(ClientId client, std::string why, Time now);
   void count_slots(PoolStore& store, bool others);
   void grant(PoolStore& store, Time now);
+  void ask_back(bool others_unseen, Time now);
+  void be_asked_again(Time time);
   void send(ClientId client, pool::ToClient message) {
     effects_.push_back(Send{client, std::move(message)});
   }
@@ -114,7 +116,7 @@ class Pool {
   std::size_t in_hand_ = 0;         ///< Given back, and neither in the fifo nor granted yet.
   std::set<ClientId> to_settle_;    ///< Whose last want is to be answered.
   std::set<ClientId> to_describe_;  ///< Who has asked for the status.
-  Time courtesy_at_ = Time::min();
+  std::optional<Time> courtesy_at_;
   Time pause_until_ = Time::min();
   bool wants_token_ = false;
   std::optional<Time> again_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 namespace jobslots {
 namespace {
@@ -11,11 +10,6 @@ namespace {
 double seconds(PoolLedger::Time time) { return std::chrono::duration<double>(time).count(); }
 
 double half_lives(PoolLedger::Time time) { return seconds(time) / seconds(PoolLedger::kHalfLife); }
-
-/// So many for each unit of the client's weight.
-double by_weight(std::size_t count, const PoolLedger::Client& client) {
-  return static_cast<double>(count) / client.weight;
-}
 
 }  // namespace
 
@@ -67,15 +61,15 @@ std::optional<PoolLedger::ClientId> PoolLedger::next(std::size_t free, Time now)
     const Client& client = clients_.at(id);
     if (!serves(client, free)) continue;
     best = id;
-    least = use_by_weight(client, now);
+    least = has(client, 0, now);
     break;
   }
   for (const ClientId id : waiting_holders_) {
     const Client& client = clients_.at(id);
     if (!serves(client, free)) continue;
-    if (const double used = use_by_weight(client, now); used < least) {
+    if (const double it_has = has(client, client.held.size(), now); it_has < least) {
       best = id;
-      least = used;
+      least = it_has;
     }
   }
   return best;
@@ -110,9 +104,9 @@ PoolLedger::Asked PoolLedger::ask_back(bool others_unseen, Time now) {
     if (waiter.spare > 0) return true;
     const std::size_t its = std::min(coming, waiter.missing());
     coming -= its;
-    std::size_t has = waiter.held.size() + its;
-    while (has < waiter.wanted && ask_for(waiter, has, now, asked)) ++has;
-    return has >= waiter.wanted;
+    std::size_t slots = waiter.held.size() + its;
+    while (slots < waiter.wanted && ask_for(waiter, slots, now, asked)) ++slots;
+    return slots >= waiter.wanted;
   };
   // Who is behind another one without a slot has used more.
   std::ranges::find_if_not(in_line_, ask_for_all, [](const Order& order) { return get<2>(order); });
@@ -129,7 +123,7 @@ const PoolLedger::Client* PoolLedger::find(ClientId client) const {
 double PoolLedger::use(const Client& client, Time now) {
   const double left = std::exp2(-half_lives(now - client.used_at));
   const double held = static_cast<double>(client.held.size());
-  return client.used * left + held * seconds(kHalfLife) / std::numbers::ln2 * (1 - left);
+  return client.used * left + held * kWorth * (1 - left);
 }
 
 bool PoolLedger::somebody_waits() const {
@@ -171,37 +165,33 @@ void PoolLedger::change(ClientId id, Time now, Change what) {
 }
 
 /// From when on the holder may be asked for a slot for the waiting client, which has or will have
-/// so many (rule 3), as far as that can be told now; nothing where it may keep what it has.
+/// so many (rule 3), as far as that can be told now; nothing where it has none to be asked for.
 std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const Client& waiter,
-                                                    std::size_t has, Time now) {
+                                                    std::size_t slots, Time now) {
   if (holder.unasked() == 0) return std::nullopt;
   const Time old_enough = holder.held.at(holder.asked) + kYieldAfter;
-  if (by_weight(holder.unasked() - 1, holder) >= by_weight(has + 1, waiter)) {
-    return old_enough;
-  }
-  if (by_weight(holder.unasked(), holder) <= by_weight(has, waiter)) {
-    return std::nullopt;
-  }
-  const double ahead = use_by_weight(holder, now) - use_by_weight(waiter, now);
-  const double missing = (seconds(kQuantum) - ahead) / by_weight(holder.held.size(), holder);
-  if (missing <= 0) return old_enough;
-  constexpr Time kLeast = std::chrono::milliseconds(1);
-  const auto until = std::chrono::duration_cast<Time>(std::chrono::duration<double>(missing));
-  return std::max(old_enough, now + std::max(until, kLeast));
+  const double ahead = has(holder, holder.unasked() - 1, now) - has(waiter, slots, now);
+  if (ahead > kQuantum) return old_enough;
+  // Its use grows by that much a second at most.
+  const double growth = static_cast<double>(holder.held.size()) / holder.weight;
+  const std::chrono::duration<double> until((kQuantum - ahead) / growth);
+  return std::max(old_enough, now + std::max(std::chrono::duration_cast<Time>(until), kYieldAfter));
 }
 
 /// Asks for one slot for the waiting client. Whether that was possible now.
-bool PoolLedger::ask_for(const Client& waiter, std::size_t has, Time now, Asked& asked) {
+bool PoolLedger::ask_for(const Client& waiter, std::size_t slots, Time now, Asked& asked) {
   std::optional<ClientId> best;
+  double most = 0;
   for (const ClientId id : holders_) {
     const Client& holder = clients_.at(id);
-    if (&holder == &waiter) continue;
-    const auto from = may_ask(holder, waiter, has, now);
-    if (!from) continue;
-    if (*from > now) {
+    const auto from = &holder == &waiter ? std::nullopt : may_ask(holder, waiter, slots, now);
+    if (from && *from > now) {
       asked.again = std::min(asked.again.value_or(*from), *from);
-    } else if (!best || use_by_weight(holder, now) > use_by_weight(clients_.at(*best), now)) {
-      best = id;
+    } else if (from) {
+      if (const double it_has = has(holder, holder.unasked(), now); it_has > most) {
+        best = id;
+        most = it_has;
+      }
     }
   }
   if (best) ask(*best, asked);

@@ -5,16 +5,18 @@
 ///
 /// Clients are sessions and commands; each says how many slots it wants to have in all. The rules:
 ///
-///  1. A free slot goes to the waiting client that has used the fewest slot-seconds lately: its use
-///     is halved every kHalfLife, and divided by its weight. So a short run beside full suites gets
-///     the next free slot, and nobody starves. Of equal ones, who has waited longest.
+///  1. A free slot goes to the waiting client that has the least: of slots now, and of slot-seconds
+///     lately. These are halved every kHalfLife, so that who has a slot for ever comes to kWorth of
+///     them, and a slot that it has now counts as much. Both are divided by the client's weight. So
+///     a short run beside full suites gets the next free slot, and nobody starves. Of equal ones,
+///     who has waited longest.
 ///
 ///  2. Who wants a slot only where more than so many are free (to start a worker, whose start-up
 ///     would keep others waiting) gets none otherwise.
 ///
 ///  3. While somebody waits, a client is asked to give a slot back at the end of what it runs, once
-///     it has had that for kYieldAfter: where it has two more than the waiting one, or has more and
-///     has used more by kQuantum. Counts and use are those for each unit of weight.
+///     it has had that for kYieldAfter: where the waiting one would get the slot even if this one
+///     wanted it too, by kQuantum.
 ///
 ///  4. Where others take slots unseen (a make sleeps in read(2) on the pool's fifo), each slot is
 ///     asked back when it is as old as kHandOverLimit, so that they get their turn.
@@ -27,6 +29,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <numbers>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -41,7 +44,10 @@ class PoolLedger {
 
   static constexpr Time kHalfLife = std::chrono::seconds(10);
   static constexpr Time kYieldAfter = std::chrono::milliseconds(10);
-  static constexpr Time kQuantum = std::chrono::milliseconds(100);
+  /// In slot-seconds for each unit of weight.
+  static constexpr double kWorth =
+      std::chrono::duration<double>(kHalfLife).count() / std::numbers::ln2;
+  static constexpr double kQuantum = 0.1;
   static constexpr Time kHandOverLimit = std::chrono::milliseconds(100);
 
   /// The client is there, and has so many slots already: it got them from a pool that has died.
@@ -94,8 +100,9 @@ class PoolLedger {
   using Order = std::tuple<double, Time, ClientId>;
 
   static Order order_of(ClientId id, const Client& client);
-  static double use_by_weight(const Client& client, Time now) {
-    return use(client, now) / client.weight;
+  /// What the client has by rule 1, where it has so many slots.
+  static double has(const Client& client, std::size_t slots, Time now) {
+    return (use(client, now) + static_cast<double>(slots) * kWorth) / client.weight;
   }
   bool serves(const Client& client, std::size_t free) const {
     return client.missing() > 0 && free > client.spare;
@@ -104,9 +111,9 @@ class PoolLedger {
   void enter_lines(ClientId id, Client& client);
   template <class Change>
   void change(ClientId id, Time now, Change what);
-  static std::optional<Time> may_ask(const Client& holder, const Client& waiter, std::size_t has,
+  static std::optional<Time> may_ask(const Client& holder, const Client& waiter, std::size_t slots,
                                      Time now);
-  bool ask_for(const Client& waiter, std::size_t has, Time now, Asked& asked);
+  bool ask_for(const Client& waiter, std::size_t slots, Time now, Asked& asked);
   void ask(ClientId id, Asked& asked);
 
   std::map<ClientId, Client> clients_;

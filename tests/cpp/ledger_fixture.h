@@ -80,15 +80,14 @@ class LedgerTest : public testing::Test {
     EXPECT_THAT(token_read('a'), testing::ElementsAre("grant 2"));
   }
 
-  Ledger ledger_;
-  Ledger::Time now_ = std::chrono::hours(1);
-
- private:
   static Words words(const Ledger::Actions& actions) {
     Words words;
     for (const Ledger::Action& action : actions) words.push_back(to_word(action));
     return words;
   }
+
+  Ledger ledger_;
+  Ledger::Time now_ = std::chrono::hours(1);
 };
 
 }  // namespace jobslots::test

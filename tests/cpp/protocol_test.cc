@@ -58,6 +58,8 @@ ToClient to_client(const std::string& type, const json& fields) {
   if (type == "WelcomeController") {
     return message::WelcomeController{fields.at("job_slots").get<unsigned>(), text("path")};
   }
+  if (type == "Pool") return message::Pool{text("path")};
+  if (type == "Note") return message::Note{text("text")};
   if (type == "Unavailable") return message::Unavailable{text("reason"), text("text")};
   if (type == "Grant") return message::Grant{};
   if (type == "Yield") return message::Yield{};

@@ -15,7 +15,7 @@
 namespace jobslots::test {
 
 /// An effect as a word: "0: begin a", "1: grant", "hang up 1", "drop 1", "interrupt 1", "kill 1",
-/// "examine 1 2", "return a", "open trace FILE".
+/// "examine 1 2", "return a", "title TEXT", "open trace FILE".
 struct ToWord {
   std::string operator()(const Session::Send& send) const {
     return std::to_string(send.client) + ": " + to_packet(send.message);
@@ -40,6 +40,7 @@ struct ToWord {
   std::string operator()(const Session::Return& token) const {
     return std::string("return ") + token.token;
   }
+  std::string operator()(const Session::SetTitle& set) const { return "title " + set.title; }
   std::string operator()(const Session::OpenTrace& trace) const {
     return "open trace " + trace.file;
   }
@@ -82,6 +83,7 @@ class SessionTest : public testing::Test {
         tokens_.pop_front();
         session_.token(token, now_);
       }
+      if (to_take == 0) session_.starts_settled();
       take_effects(words);
       if (to_take == 0) return words;
     }

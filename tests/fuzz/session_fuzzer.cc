@@ -108,6 +108,7 @@ class World {
   void carry_out(const Session::Kill& kill);
   void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token) { make_.push_back(token.token); }
+  void carry_out(const Session::SetTitle&) {}
   void carry_out(const Session::OpenTrace& trace);
   void check_state();
   void play_end();
@@ -280,6 +281,7 @@ void World::settle() {
     }
     if (session_->settle(0, now_) != 0) check(false, "nothing is taken from nothing");
   }
+  session_->starts_settled();
   while (const auto effect = session_->next_effect()) {
     std::visit([this](const auto& one) { carry_out(one); }, *effect);
   }
