@@ -97,7 +97,9 @@ int broker_command(Arguments arguments) {
   // path of a fifo there may be relative.
   auto here = find_slots();
   const std::string folder = current_folder();
-  SessionInPool session{.weight = weight_here(), .folder = folder};
+  SessionInPool session;
+  session.weight = weight_here();
+  session.folder = folder;
   // Who waits for all children of the controller, or ends them, does not mean this one. From here
   // on its ancestors are not known any more.
   if (detach && fork() != 0) return EXIT_SUCCESS;

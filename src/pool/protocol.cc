@@ -57,7 +57,7 @@ std::optional<Message> with_numbers(std::string_view text) {
 template <class... Numbers>
 std::string numbers(std::string_view kind, Numbers... number) {
   std::string text(kind);
-  ((text += " " + std::to_string(number)), ...);
+  ((text.append(" ").append(std::to_string(number))), ...);
   return text;
 }
 

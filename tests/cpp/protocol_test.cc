@@ -82,8 +82,6 @@ ToClient to_client(const std::string& type, const json& fields) {
   }
   if (type == "Running") return message::Running{};
   if (type == "Status") return message::Status{text("json")};
-  if (type == "Pool") return message::Pool{text("path")};
-  if (type == "Note") return message::Note{text("text")};
   throw std::runtime_error("no message of the broker: " + type);
 }
 
