@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kColumnsForUse = 60;
 constexpr std::size_t kColumnsForFolder = 72;
 
-constexpr std::size_t kSlotsWidth = 9;
+constexpr std::size_t kHasWidth = 5;
+constexpr std::size_t kWantsWidth = 6;
 constexpr std::size_t kUseWidth = 6;
 constexpr std::size_t kTimeWidth = 10;
 constexpr std::size_t kStateWidth = 9;
@@ -44,13 +45,15 @@ std::string line(const std::string& text, std::size_t columns) {
   return result;
 }
 
-std::string pool_line(const PoolOverview& pool) {
-  if (!pool.answers)
-    return "The pool at " + fitted(pool.folder, columns_of(pool.folder)) + " does not answer.";
+/// The place only where there is room for all of it.
+std::string pool_line(const PoolOverview& pool, std::size_t columns) {
+  const std::string place = fitted(pool.folder, columns_of(pool.folder));
+  if (!pool.answers) return "the pool at " + place + " does not answer";
   std::string text = std::to_string(pool.job_slots) + " job slots: " + std::to_string(pool.free) +
                      " free, " + std::to_string(pool.held) + " held";
   if (pool.others > 0) text += ", " + std::to_string(pool.others) + " with others";
-  return text + "  (pool at " + pool.folder + ")";
+  std::string whole = text + "  (pool at " + place + ")";
+  return columns_of(whole) <= columns ? whole : text;
 }
 
 class Table {
@@ -61,27 +64,36 @@ class Table {
 
   void add_head(const char* what) {
     if (!lines_.empty()) add("");
-    add(row(what, "SLOTS", "USE", "FOLDER"));
+    add(row(what, slots("HAS", "WANTS"), "USE", "FOLDER"));
   }
 
   void add_holder(const Holder& holder) {
     std::string title = holder.title.empty() ? holder.kind : holder.title;
     if (holder.kind != "session") title += " (" + holder.kind + ")";
-    const std::string slots = std::to_string(holder.held) + " of " + std::to_string(holder.wanted);
-    add(row(title, slots, holder.share ? average_use(*holder.share) : "", holder.folder));
+    const std::string has = slots(std::to_string(holder.held), std::to_string(holder.wanted));
+    add(row(title, has, holder.share ? average_use(*holder.share) : "", holder.folder));
     if (holder.session) {
       add_session(*holder.session);
     } else if (holder.kind == "session") {
       add_note("its broker, process " + std::to_string(holder.process) + ", does not answer");
+    } else if (holder.share) {
+      const std::string state = holder.held > 0     ? "working"
+                                : holder.wanted > 0 ? "waiting"
+                                                    : "idle";
+      add_line(std::to_string(holder.process), state, holder.share->since, "");
     }
   }
 
   std::vector<std::string> take() { return std::move(lines_); }
 
  private:
-  std::string row(const std::string& title, const std::string& slots, const std::string& use,
+  static std::string slots(const std::string& has, const std::string& wants) {
+    return right(has, kHasWidth) + right(wants, kWantsWidth);
+  }
+
+  std::string row(const std::string& title, const std::string& has, const std::string& use,
                   const std::string& folder) const {
-    std::string text = right(slots, kSlotsWidth);
+    std::string text = has;
     if (columns_ >= kColumnsForUse) text += right(use, kUseWidth);
     text += "  ";
     const std::size_t left = columns_ > text.size() ? columns_ - text.size() : 0;
@@ -96,20 +108,20 @@ class Table {
       names = std::max(names, std::min(columns_of(worker.name), kNameLimit));
     }
     for (const auto& worker : session.workers) {
-      add_worker(fitted(worker.name, names), worker.state,
-                 worker.test ? worker.test->time : worker.time,
-                 worker.test ? worker.test->name : "");
+      add_line(fitted(worker.name, names), worker.state,
+               seconds(worker.test ? worker.test->time : worker.time),
+               worker.test ? worker.test->name : "");
     }
     for (const auto& test : session.other_tests) {
-      add_worker(fitted("?", names), "working", test.time, test.name);
+      add_line(fitted("?", names), "working", seconds(test.time), test.name);
     }
     if (!session.tests_known) add_note("which tests run is not known: pytest does not answer");
   }
 
-  void add_worker(const std::string& name, const std::string& state, Ledger::Time time,
-                  const std::string& test) {
+  void add_line(const std::string& name, const std::string& state, double since,
+                const std::string& test) {
     std::string text = std::string(kIndent, ' ') + name + "  " + fitted(state, kStateWidth);
-    text += right(duration_text(seconds(time)), kTimeWidth) + "  ";
+    text += right(duration_text(since), kTimeWidth) + "  ";
     const std::size_t used = columns_of(text);
     add(text + (columns_ > used ? fitted(test, columns_ - used) : ""));
   }
@@ -143,22 +155,24 @@ std::string duration_text(double seconds) {
 
 std::vector<std::string> text_lines(const Overview& overview, std::size_t columns) {
   Table table(columns);
-  const auto is_in_pool = [&overview](const Holder& holder) {
+  const auto is_in_this_pool = [&overview](const Holder& holder) {
     return overview.pool && holder.pool == overview.pool->folder;
   };
-  if (overview.pool) table.add(pool_line(*overview.pool));
-  if (std::ranges::any_of(overview.holders, is_in_pool)) {
-    table.add_head("IN THE POOL");
+  const auto is_in_another_pool = [&](const Holder& holder) {
+    return !holder.pool.empty() && !is_in_this_pool(holder);
+  };
+  const auto add_those = [&](const char* what, auto which) {
+    if (std::ranges::none_of(overview.holders, which)) return;
+    table.add_head(what);
     for (const Holder& holder : overview.holders) {
-      if (is_in_pool(holder)) table.add_holder(holder);
+      if (which(holder)) table.add_holder(holder);
     }
-  }
-  if (!std::ranges::all_of(overview.holders, is_in_pool)) {
-    table.add_head("UNDER MAKE, OR ANOTHER JOBSERVER OR POOL");
-    for (const Holder& holder : overview.holders) {
-      if (!is_in_pool(holder)) table.add_holder(holder);
-    }
-  }
+  };
+  if (overview.pool) table.add(pool_line(*overview.pool, columns));
+  add_those("IN THE POOL", is_in_this_pool);
+  add_those("IN ANOTHER POOL", is_in_another_pool);
+  add_those("UNDER MAKE OR ANOTHER JOBSERVER",
+            [](const Holder& holder) { return holder.pool.empty(); });
   return table.take();
 }
 
