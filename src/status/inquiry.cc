@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <list>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -110,17 +111,21 @@ class Inquiry {
     for (;;) {
       const Peer::Received received = pool_->receive(pool::kAnswerLimit);
       if (received.closed) {
-        if (!overview_.pool->answers) overview_.pool.reset();
+        // It has ended, or it has failed while it answered.
+        if (!is_heard_) overview_.pool.reset();
         pool_.reset();
         return;
       }
       if (!received.message) return;
+      is_heard_ = true;
       const auto message = pool::parse_to_client(*received.message);
       if (!message) continue;
       const std::string& folder = overview_.pool->folder;
       if (const auto* client = std::get_if<pool::Described>(&*message)) {
-        auto holder = client_of_json(client->json, folder);
-        if (holder && holder->kind != "observer") add(std::move(*holder));
+        std::istringstream lines(client->json);
+        for (std::string line; std::getline(lines, line);) {
+          if (auto holder = client_of_json(line, folder)) add(std::move(*holder));
+        }
       } else if (const auto* summary = std::get_if<pool::Summary>(&*message)) {
         if (auto pool = pool_of_json(summary->json, folder)) overview_.pool = std::move(pool);
         pool_.reset();
@@ -143,6 +148,7 @@ class Inquiry {
 
   Clock::time_point end_;
   std::optional<Peer> pool_;  ///< Until it has answered.
+  bool is_heard_ = false;     ///< It has said something.
   std::list<Asked> asked_;
   Overview overview_;
 };
