@@ -59,10 +59,10 @@ class Top {
     for (;;) {
       const auto next = Clock::now() + kEach;
       ask();
-      while (Clock::now() < next) {
+      do {
         if (!paint()) return 0;
         if (const auto end = wait(next)) return *end;
-      }
+      } while (Clock::now() < next);
     }
   }
 
@@ -156,7 +156,7 @@ int top_command(Arguments arguments) {
     signal = top.run();
     mask = top.mask_before();
   }
-  // Ends of it, now that the terminal is as it was.
+  // It ends of that, now that the terminal is as it was.
   if (signal != 0) raise(signal);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   return EXIT_SUCCESS;

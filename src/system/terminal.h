@@ -13,11 +13,12 @@
 namespace jobslots {
 
 struct TerminalSize {
-  std::size_t columns = 80;
+  std::size_t columns = 200;
   std::size_t rows = 24;
 };
 
-/// That of standard output, else what COLUMNS says, else 80 columns.
+/// That of standard output; where it is no terminal, as many columns as COLUMNS says, else enough
+/// for most lines.
 TerminalSize terminal_size();
 
 class Terminal {

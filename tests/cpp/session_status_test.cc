@@ -1,7 +1,6 @@
 /// What a session says of itself to observers.
 
 #include "session/status.h"
-
 #include "session_fixture.h"
 
 namespace jobslots {
@@ -80,7 +79,8 @@ TEST_F(SessionStatusTest, AnObserverKeepsNoSessionAlive) {
   EXPECT_THAT(said(observer_, "want"), IsEmpty());
   controller_said("bye");
   EXPECT_TRUE(session_.over());
-  EXPECT_FALSE(told(asked()).tests_known);
+  controller_said("told");
+  EXPECT_FALSE(told(asked()).tests_known) << "the controller is not asked any more";
 }
 
 TEST_F(SessionStatusTest, AnObserverOfAnotherVersionIsRefused) {
@@ -90,9 +90,13 @@ TEST_F(SessionStatusTest, AnObserverOfAnotherVersionIsRefused) {
 }
 
 TEST(SessionStatus, TestsAreLeftOutWhereItWouldBeTooLong) {
-  SessionStatus status{.tests_known = true};
+  SessionStatus status;
+  status.tests_known = true;
   for (int i = 0; i < 100; ++i) {
-    status.workers.push_back({"gw" + std::to_string(i), 1, "working", {},
+    status.workers.push_back({"gw" + std::to_string(i),
+                              1,
+                              "working",
+                              {},
                               SessionStatus::Test{std::string(500, '\x01'), {}}});
   }
   const std::string json = to_json(status, 65536);

@@ -1,12 +1,11 @@
 /// What `jobslots status` shows, in terminals of several widths.
 
-#include "status/text.h"
-
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
 
 #include "status/columns.h"
+#include "status/text.h"
 
 namespace jobslots {
 namespace {
@@ -50,8 +49,8 @@ TEST(StatusText, ASessionUnderMake) {
       ElementsAre(
           "  HAS WANTS   USE  UNDER MAKE OR ANOTHER JOBSERVER                        FOLDER",
           "    1     2        pytest -n2                                          /src/shop",
-          "    gw0   working     2 m 05 s  test_basket.py::test_sum[1]",
-          "    gw10  waiting          1 s"));
+          "    gw0   working    2 m 05 s  test_basket.py::test_sum[1]",
+          "    gw10  waiting         1 s"));
 }
 
 TEST(StatusText, APoolAndACommand) {
@@ -67,14 +66,14 @@ TEST(StatusText, APoolAndACommand) {
           "    1     2   1.0  pytest -n2                                          /src/shop",
           "    its broker, process 12, does not answer",
           "    1     1   1.0  make all (command)                                       /src",
-          "    77  working     1 m 05 s"));
+          "    77  working    1 m 05 s"));
 }
 
 TEST(StatusText, ANarrowTerminalShowsLess) {
   const Overview overview{kPool, {in_pool(session("pytest --numprocesses=2 tests/unit", {}))}};
   EXPECT_THAT(text_lines(overview, 40),
-              ElementsAre("8 job slots: 3 f...held, 1 with others", "", "  HAS WANTS  IN THE POOL",
-                          "    1     2  pytest --num...=2 tests/unit"));
+              ElementsAre("8 job slots: 3 fre...held, 1 with others", "",
+                          "  HAS WANTS  IN THE POOL", "    1     2  pytest --num...2 tests/unit"));
 }
 
 TEST(StatusText, TestsThatAreNotKnown) {
@@ -91,8 +90,8 @@ TEST(StatusText, AnyNamesInAnyWidth) {
   const std::string name = "test_\x1b[2J\n世界😀e\xcc\x81\xff" + std::string(300, 'x');
   Overview overview{kPool, {}};
   for (int i = 0; i < 200; ++i) {
-    overview.holders.push_back(
-        in_pool(session(name, {{name, 1, "working", kSecond, SessionStatus::Test{name, kSecond}}})));
+    overview.holders.push_back(in_pool(
+        session(name, {{name, 1, "working", kSecond, SessionStatus::Test{name, kSecond}}})));
     overview.holders.back().folder = "/" + name;
   }
   for (const std::size_t columns : {1U, 2U, 20U, 40U, 59U, 60U, 71U, 72U, 80U, 200U}) {

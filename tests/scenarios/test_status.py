@@ -53,7 +53,7 @@ def status(scenario: Scenario, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def tests_of(holder: dict[str, Any]) -> dict[str, str]:
+def running_tests(holder: dict[str, Any]) -> dict[str, str]:
     """The test of each worker that runs one."""
     workers = holder["session"]["workers"]
     return {worker["name"]: worker["test"]["name"] for worker in workers if worker["test"]}
@@ -64,7 +64,7 @@ def runtime(scenario: Scenario) -> Iterator[Path]:
     """The place of the scenario's own pool."""
     folder = scenario.folder / "run"
     folder.mkdir(mode=0o700)
-    scenario.environment |= {"XDG_RUNTIME_DIR": str(folder), "JOBSLOTS_POOL_LINGER": "0"}
+    scenario.environment |= {"XDG_RUNTIME_DIR": str(folder), "JOBSLOTS_POOL_LINGER": "1"}
     scenario.environment.pop("JOBSLOTS_POOL", None)
     scenario.write("test_waiting.py", WAITING)
     yield folder / "jobslots"
@@ -85,7 +85,7 @@ def check_session(found: dict[str, Any], title: str) -> None:
     assert holder["title"] == f"pytest -q -p no:cacheprovider {title}"
     assert (holder["held"], holder["session"]["job_slots"]) == (2, 2)
     assert holder["session"]["tests_known"]
-    tests = tests_of(holder)
+    tests = running_tests(holder)
     assert sorted(tests) == ["gw0", "gw1"]
     assert len(set(tests.values())) == 2
     assert all(name.startswith("test_waiting.py::test_waits[") for name in tests.values())
@@ -96,7 +96,7 @@ def test_under_make(scenario: Scenario, runtime: Path) -> None:
     scenario.write("Makefile", f"all:\n\t{' '.join(PYTEST)} {title}\n")
     make = scenario.start(*FIFO.command, "-j2")
     wait_for_tests(scenario)
-    wait_until(lambda: len(tests_of(status(scenario)["holders"][0])) == 2)
+    wait_until(lambda: len(running_tests(status(scenario)["holders"][0])) == 2)
     found = status(scenario)
     assert found["pool"] is None
     assert found["holders"][0]["folder"] == str(scenario.folder)
@@ -106,12 +106,12 @@ def test_under_make(scenario: Scenario, runtime: Path) -> None:
 
 
 def test_in_a_pool(scenario: Scenario, runtime: Path) -> None:
-    """And where its controller does not answer, what the broker knows is told at once."""
+    """And where its controller or its broker is stopped, what the others know."""
     title = "-n2 test_waiting.py"
     in_pool = {"JOBSLOTS_POOL": "machine", "JOBSLOTS_JOBS": "2"}
     session = scenario.start(*PYTEST, *title.split(), **in_pool)
     wait_for_tests(scenario)
-    wait_until(lambda: len(tests_of(status(scenario, "machine")["holders"][0])) == 2)
+    wait_until(lambda: len(running_tests(status(scenario, "machine")["holders"][0])) == 2)
     found = status(scenario, "machine")
     pool = found["pool"]
     assert (pool["folder"], pool["job_slots"], pool["held"]) == (str(runtime), 2, 2)
@@ -121,7 +121,12 @@ def test_in_a_pool(scenario: Scenario, runtime: Path) -> None:
     (holder,) = status(scenario)["holders"]
     assert not holder["session"]["tests_known"]
     assert [worker["state"] for worker in holder["session"]["workers"]] == ["working", "working"]
-    os.kill(session.pid, signal.SIGCONT)
+    os.kill(holder["process"], signal.SIGSTOP)
+    wait_until(lambda: state(holder["process"]) == "T")
+    (stopped,) = status(scenario, "machine")["holders"]
+    assert (stopped["session"], stopped["held"], stopped["title"]) == (None, 2, holder["title"])
+    for pid in (holder["process"], session.pid):
+        os.kill(pid, signal.SIGCONT)
     let_go(scenario)
     assert "6 passed" in scenario.end(session).output
 
