@@ -33,6 +33,8 @@ from .protocol import (
     Note,
     Pool,
     Refused,
+    Running,
+    Runs,
     Start,
     Sum,
     Summed,
@@ -41,6 +43,7 @@ from .protocol import (
     Title,
     ToBroker,
     ToController,
+    Told,
     Trace,
     Traced,
     Unavailable,
@@ -124,6 +127,8 @@ class BrokerProcess:
         self.on_lent: Callable[[str, tuple[str, ...]], None] = lambda worker_id, holders: None
         #: Called, from a thread, with what people are to know of the slots.
         self.on_note: Callable[[str], None] = lambda text: None
+        #: Called, from a thread, where somebody asks which tests run.
+        self.on_running: Callable[[], Iterable[Runs]] = lambda: ()
         self._listening = False
         self._sums: SimpleQueue[Sums | None] = SimpleQueue()
         self._listened: SimpleQueue[None] = SimpleQueue()
@@ -253,6 +258,8 @@ class BrokerProcess:
                 elif isinstance(message, Lent):
                     self.on_lent(message.name, tuple(holders))
                     holders.clear()
+                elif isinstance(message, Running):
+                    self._tell_running()
                 elif isinstance(message, Note):
                     self.on_note(message.text)
                 elif isinstance(message, WorkerSums):
@@ -266,10 +273,15 @@ class BrokerProcess:
             self._sums.put(None)
             self._listened.put(None)
 
+    def _tell_running(self) -> None:
+        for runs in self.on_running():
+            self._send(runs)
+        self._send(Told())
+
     def sums(self) -> Sums | None:
         """What the session has used so far, or None where the broker has gone."""
         self._send(Sum())
-        self._listen_to_nobody()
+        self.listen_if_nobody_does()
         with contextlib.suppress(Empty):
             return self._sums.get(timeout=_LOOKS * _LOOK)
         return None
@@ -279,7 +291,7 @@ class BrokerProcess:
         self._closing = True
         original.environ.pop(ADDRESS_VARIABLE, None)
         self._send(Bye())
-        self._listen_to_nobody()
+        self.listen_if_nobody_does()
         try:
             self._listened.get(timeout=_LOOKS * _LOOK)
         except Empty:
@@ -291,7 +303,8 @@ class BrokerProcess:
         with contextlib.suppress(OSError):
             original.rmdir(os.path.dirname(self.address))  # noqa: PTH120
 
-    def _listen_to_nobody(self) -> None:
+    def listen_if_nobody_does(self) -> None:
+        """Answer the broker, also where no worker waits to be started."""
         if not self._listening:
             self.listen(lambda _: None)
 

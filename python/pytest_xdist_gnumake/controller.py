@@ -16,6 +16,7 @@ from .broker import BrokerProcess, NoBroker
 from .options import set_slot_variables, start_of_workers
 from .originals import original
 from .report import closing_lines, lent_line, pool_line
+from .running import RunningTests
 
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
@@ -46,8 +47,7 @@ class Controller:
         self._folder = os.fspath(config.invocation_params.dir)
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
-        #: The tests that run, in the order in which they have begun.
-        self._running: dict[str, None] = {}
+        self._running = RunningTests()
         self._trace: Path | None = None
         self._adopt_scheduler: Callable[[pytest.Config, Scheduling], None] | None = None
 
@@ -108,7 +108,6 @@ class Controller:
             return
         file = self._config.invocation_params.dir / name.replace("%p", str(original.getpid()))
         if isinstance(self._broker, BrokerProcess) and not why_not:
-            self._broker.set_title(self._title(name))
             self._broker.start_trace(file)
             why_not = self._broker.untraced
         if why_not:
@@ -116,8 +115,9 @@ class Controller:
         else:
             self._trace = file
 
-    def _title(self, trace: str | None = None) -> str:
+    def _title(self) -> str:
         """What the session is called: its command line, without the name of the trace."""
+        trace = self._config.getoption("--jobslots-trace")
         words = [
             word
             for word in map(os.fspath, self._config.invocation_params.args)
@@ -137,7 +137,9 @@ class Controller:
             return
         reason = staggered.why_not(self._config, specs)
         if reason is None:
-            staggered.stagger(self._config, broker, specs, self._say_all_at_once)
+            staggered.stagger(
+                self._config, broker, specs, self._say_all_at_once, self._running.runs_on
+            )
             self._adopt_scheduler = staggered.adopt_scheduler
         else:
             self._say_all_at_once(reason)
@@ -160,6 +162,8 @@ class Controller:
         scheduler = yield
         if self._adopt_scheduler:
             self._adopt_scheduler(self._config, scheduler)
+        if isinstance(self._broker, BrokerProcess):
+            self._broker.listen_if_nobody_does()
         return scheduler
 
     @pytest.hookimpl(optionalhook=True)
@@ -172,13 +176,13 @@ class Controller:
             self._broker.worker_ended(node.gateway.id)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._running[nodeid] = None
+        self._running.begin(nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self._running.pop(nodeid, None)
+        self._running.end(nodeid)
 
     def _report_lent(self, worker_id: str, holders: tuple[str, ...]) -> None:
-        self._report(lent_line(worker_id, holders, list(self._running)))
+        self._report(lent_line(worker_id, holders, self._running.names()))
 
     def _report_note(self, text: str) -> None:
         self._report(f"pytest-xdist-gnumake: {text}")
@@ -187,10 +191,10 @@ class Controller:
         if self._broker is None:
             self._broker = BrokerProcess.start(self._environment, self._folder)
             if isinstance(self._broker, BrokerProcess):
-                if self._broker.pool:
-                    self._broker.set_title(self._title())
+                self._broker.set_title(self._title())
                 self._broker.on_lent = self._report_lent
                 self._broker.on_note = self._report_note
+                self._broker.on_running = self._running.told
                 self._config.add_cleanup(self._broker.close)
         return self._broker
 

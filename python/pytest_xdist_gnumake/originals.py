@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from typing import Any
 
 
@@ -20,6 +21,7 @@ class original:
     environ = os.environ
     fstat = staticmethod(os.fstat)
     getpid = staticmethod(os.getpid)
+    monotonic_ns = staticmethod(time.monotonic_ns)
     poll = staticmethod(getattr(select, "poll", None) or _no_poll)
     POLLIN: int = getattr(select, "POLLIN", 1)
     rmdir = staticmethod(os.rmdir)

@@ -25,14 +25,15 @@ ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 #: Bytes of a message, in both directions. The broker refuses longer ones.
 SIZE_LIMIT = 4096
 
-Role = Literal["worker", "controller"]
+Role = Literal["worker", "controller", "observer"]
 
 
 # To the broker.
 
 
 class Hello(NamedTuple):
-    """The first message of a client. ``role`` is ``worker``, which has a name, or ``controller``.
+    """The first message of a client. ``role`` is ``worker``, which has a name, or ``controller``;
+    an ``observer`` is ``jobslots status``.
 
     One of another version is understood: to refuse it is the broker's business.
     """
@@ -103,6 +104,19 @@ class Trace(NamedTuple):
 
 class Sum(NamedTuple):
     """The controller asks for what the session has used."""
+
+
+class Runs(NamedTuple):
+    """An answer to `Running`: a test runs in this worker, ``-`` where that is not known."""
+
+    name: str
+    #: Nanoseconds since it has begun.
+    time: int
+    test: str
+
+
+class Told(NamedTuple):
+    """The end of the answer: `Runs` has been said of each test."""
 
 
 class Bye(NamedTuple):
@@ -221,8 +235,26 @@ class Summed(NamedTuple):
     lent_for: int
 
 
+class Running(NamedTuple):
+    """Somebody would like to know which tests run."""
+
+
 ToBroker = (
-    Hello | Want | Next | Done | Start | Cancel | Ended | Lost | Sync | Title | Trace | Sum | Bye
+    Hello
+    | Want
+    | Next
+    | Done
+    | Start
+    | Cancel
+    | Ended
+    | Lost
+    | Sync
+    | Title
+    | Trace
+    | Sum
+    | Runs
+    | Told
+    | Bye
 )
 ToWorker = Welcome | Grant | Yield | Keep | Refused
 ToController = (
@@ -238,6 +270,7 @@ ToController = (
     | Untraced
     | WorkerSums
     | Summed
+    | Running
     | Refused
 )
 Message = ToBroker | ToWorker | ToController
@@ -256,6 +289,8 @@ _FORMS: Mapping[type[Message], str] = {
     Title: "title {text}",
     Trace: "trace {file}",
     Sum: "sum",
+    Runs: "runs {name} {time} {test}",
+    Told: "told",
     Bye: "bye",
     Welcome: "welcome {version}[ {traced}]",
     Grant: "grant",
@@ -274,17 +309,18 @@ _FORMS: Mapping[type[Message], str] = {
     Untraced: "untraced {text}",
     WorkerSums: "worker {name} {held} {waited}",
     Summed: "summed {most} {span} {lent} {lent_for}",
+    Running: "running",
 }
 
 #: How a field looks that is not just text: a number fits into 64 bits, who says worker has a name.
 _PATTERNS: Mapping[object, str] = {
     int: "0|[1-9][0-9]{0,17}",
     bool: "trace",
-    Role: "worker(?= )|controller(?! )",
+    Role: "worker(?= )|(?:controller|observer)(?! )",
 }
 
 #: Bytes of texts that only people read. What is longer is cut.
-_TEXT_LIMITS: Mapping[type[Message], int] = {Want: 1000, Next: 1000, Title: 200}
+_TEXT_LIMITS: Mapping[type[Message], int] = {Want: 1000, Next: 1000, Title: 200, Runs: 500}
 
 
 R = TypeVar("R")

@@ -54,16 +54,18 @@ def stagger(
     broker: BrokerProcess,
     specs: list[execnet.XSpec],
     say_all_at_once: Callable[[str], None],
+    runs_on: Callable[[str, str], None],
 ) -> None:
     """Leave in ``specs`` the workers that can be started now, and have the others started later.
 
     Called by xdist's ``pytest_xdist_setupnodes``, whose list ``specs`` is xdist's own. Where it
-    turns out later that all are to be started at once, ``say_all_at_once`` is told why.
+    turns out later that all are to be started at once, ``say_all_at_once`` is told why. ``runs_on``
+    is told of each test that has begun, and of its worker.
     """
     begun = broker.start_workers([str(spec.id) for spec in specs])
     session = config.pluginmanager.getplugin("dsession")
     session.__class__ = StaggeredSession
-    session.begin_staggered(config, broker, specs, max(1, len(begun)), say_all_at_once)
+    session.begin_staggered(config, broker, specs, max(1, len(begun)), say_all_at_once, runs_on)
 
 
 def adopt_scheduler(config: pytest.Config, scheduler: Scheduling) -> None:
@@ -82,6 +84,7 @@ class StaggeredSession(DSession):
 
     _config: pytest.Config
     _say_all_at_once: Callable[[str], None]
+    _runs_on: Callable[[str, str], None]
     _broker: BrokerProcess
     _broker_lost: bool
     _worker_count: int
@@ -107,10 +110,12 @@ class StaggeredSession(DSession):
         specs: list[execnet.XSpec],
         first: int,
         say_all_at_once: Callable[[str], None],
+        runs_on: Callable[[str, str], None],
     ) -> None:
         """Leave the first so many in ``specs``."""
         self._config = config
         self._say_all_at_once = say_all_at_once
+        self._runs_on = runs_on
         self._broker = broker
         self._broker_lost = False
         self._worker_count = len(specs)
@@ -172,6 +177,12 @@ class StaggeredSession(DSession):
     def worker_workerready(self, node: WorkerController, workerinfo: WorkerInfo) -> None:
         with parts.without_adding(self._scheduler, node in self._late):
             super().worker_workerready(node, workerinfo)
+
+    def worker_logstart(
+        self, node: WorkerController, nodeid: str, location: tuple[str, int | None, str]
+    ) -> None:
+        super().worker_logstart(node, nodeid, location)
+        self._runs_on(nodeid, node.gateway.id)
 
     def worker_collectreport(
         self, node: WorkerController, rep: pytest.CollectReport | pytest.TestReport

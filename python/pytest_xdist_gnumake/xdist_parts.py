@@ -33,6 +33,7 @@ _SESSION = (
     "worker_collectreport",
     "worker_errordown",
     "worker_internal_error",
+    "worker_logstart",
     "worker_workerready",
 )
 #: These where there is a terminal, the latter of the former.

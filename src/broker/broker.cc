@@ -15,11 +15,12 @@ Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_sin
 
 }  // namespace
 
-Broker::Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log)
+Broker::Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log,
+               std::string folder)
     : now_(monotonic_now()),
       log_(std::move(log)),
       session_(Connections::process_of(controller), slots.job_slots(), slots.own_implicit_slot,
-               !slots.is_pool()),
+               !slots.is_pool(), {std::move(folder), slots.pool_folder()}),
       poller_(std::move(poller)),
       slots_(open_source(poller_, Connections::tag_of(Source::kTokens), std::move(slots.from))),
       connections_(poller_, std::move(rendezvous)),

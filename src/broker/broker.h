@@ -12,6 +12,7 @@
 #include <csignal>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "broker/connections.h"
 #include "broker/implicit_slot.h"
@@ -25,8 +26,10 @@ namespace jobslots {
 
 class Broker {
  public:
-  /// controller is the connected socket of the session's controller, which has said hello already.
-  Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log);
+  /// controller is the connected socket of the session's controller, which has said hello already;
+  /// folder is where it was started.
+  Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log,
+         std::string folder);
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 

@@ -46,6 +46,11 @@ unsigned Slots::job_slots() const {
   return std::get<TokenSource>(from).makeflags().job_slots.value_or(0);
 }
 
+std::string Slots::pool_folder() const {
+  const auto* pool = std::get_if<PoolClient>(&from);
+  return pool == nullptr ? std::string() : pool->directory();
+}
+
 SlotsHere find_slots(const GetEnv& getenv) {
   auto tokens = TokenSource::from_environment(getenv);
   auto pool = find_pool(tokens, getenv);

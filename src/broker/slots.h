@@ -28,6 +28,8 @@ struct Slots {
   bool is_pool() const { return std::holds_alternative<PoolClient>(from); }
   /// N of make's -jN or of the pool, 0 where that is not known.
   unsigned job_slots() const;
+  /// Empty where they are a jobserver's.
+  std::string pool_folder() const;
 };
 
 /// What this process is told of slots.

@@ -66,14 +66,14 @@ Result<Parts> get_parts(SlotsHere here, PoolMember session) {
                std::get<Poller>(std::move(poller))};
 }
 
-int serve(Peer controller, Parts parts) {
+int serve(Peer controller, Parts parts, std::string folder) {
   if (const auto* pool = std::get_if<PoolClient>(&parts.slots.from)) {
     controller.send(to_packet(message::Pool{pool->directory()}));
   }
   controller.send(to_packet(
       message::WelcomeController{parts.slots.job_slots(), parts.rendezvous.socket_path()}));
   Broker broker(std::move(controller), std::move(parts.slots), std::move(parts.rendezvous),
-                std::move(parts.poller), Log(getenv(Log::kVariable)));
+                std::move(parts.poller), Log(getenv(Log::kVariable)), std::move(folder));
   return broker.run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -90,8 +90,9 @@ int broker_command(Arguments arguments) {
   // First of all: what is opened here takes numbers that MAKEFLAGS may name as descriptors, and the
   // path of a fifo there may be relative.
   auto here = find_slots();
+  const std::string folder = current_folder();
   PoolMember session{
-      .role = pool::Hello::Role::kSession, .weight = weight_here(), .folder = current_folder()};
+      .role = pool::Hello::Role::kSession, .weight = weight_here(), .folder = folder};
   // Who waits for all children of the controller, or ends them, does not mean this one. From here
   // on its ancestors are not known any more.
   if (detach && fork() != 0) return EXIT_SUCCESS;
@@ -105,7 +106,7 @@ int broker_command(Arguments arguments) {
         to_packet(message::Unavailable{std::string(name_of(why->reason)), why->message()}));
     return EXIT_FAILURE;
   }
-  return serve(std::move(controller), std::get<Parts>(std::move(parts)));
+  return serve(std::move(controller), std::get<Parts>(std::move(parts)), folder);
 }
 
 }  // namespace jobslots

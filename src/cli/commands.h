@@ -38,4 +38,11 @@ int timeline_command(Arguments arguments);
 /// start_pool() starts.
 int pool_command(Arguments arguments);
 
+/// `jobslots status [--json] [machine | FOLDER]`: who has which job slots; see status/overview.h.
+/// Ends with 1 where there is neither a pool nor a session.
+int status_command(Arguments arguments);
+
+/// `jobslots top [machine | FOLDER]`: the same, live in a terminal.
+int top_command(Arguments arguments);
+
 }  // namespace jobslots

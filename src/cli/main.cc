@@ -28,6 +28,8 @@ constexpr std::array kCommands{
             jobslots::timeline_command},
     Command{"pool", "print what makes a shell and all it starts share the slots of one pool",
             jobslots::pool_command},
+    Command{"status", "say who has which job slots, and which tests run", jobslots::status_command},
+    Command{"top", "the same, live in a terminal", jobslots::top_command},
     Command{"broker", "hold the job slots of one session; started by the pytest plugin",
             jobslots::broker_command},
 };

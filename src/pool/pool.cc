@@ -9,6 +9,13 @@ namespace jobslots {
 
 using pool::Hello;
 
+namespace {
+
+/// Bytes that the descriptions of several clients may have in one message.
+constexpr std::size_t kDescribedAtOnce = pool::kAnswerLimit / 2;
+
+}  // namespace
+
 Pool::Pool(unsigned job_slots, std::string fifo, bool follows_another, Time now)
     : job_slots_(job_slots), fifo_(std::move(fifo)) {
   if (follows_another) grace_until_ = now + kGrace;
@@ -154,13 +161,19 @@ void Pool::grant(PoolStore& store, Time now) {
 }
 
 void Pool::describe(ClientId observer, const PoolStore& store, Time now) {
+  // Hundreds of packets are more than a socket holds.
+  std::string lines;
   for (const auto& [id, client] : clients_) {
     const PoolLedger::Client* const slots = ledger_.find(id);
     if (slots == nullptr || !client.role) continue;
-    send(observer, pool::Described{pool::describe(
-                       {*client.role, client.process, client.title, client.folder, client.socket},
-                       *slots, now)});
+    const std::string line = pool::describe(
+        {*client.role, client.process, client.title, client.folder, client.socket}, *slots, now);
+    if (!lines.empty() && lines.size() + line.size() > kDescribedAtOnce) {
+      send(observer, pool::Described{std::exchange(lines, {})});
+    }
+    lines += (lines.empty() ? "" : "\n") + line;
   }
+  if (!lines.empty()) send(observer, pool::Described{std::move(lines)});
   const std::size_t free = store.count();
   const std::size_t known = ledger_.held() + free;
   send(observer, pool::Summary{pool::describe(

@@ -10,7 +10,7 @@
 ///                                               settled FREE
 ///     back COUNT                                yield COUNT
 ///     stay PID
-///     status                                    client JSON (for each), then pool JSON
+///     status                                    client JSON (a line for each), then pool JSON
 ///
 /// Whoever says something else is told "refused TEXT", and its connection is closed. When that
 /// closes, all that the client has is free.
@@ -98,7 +98,7 @@ struct Yield {
 struct Refused {
   std::string text;
 };
-/// A JSON object: see docs/protocol.md.
+/// A JSON object for each of some clients, each in a line of its own: see docs/protocol.md.
 struct Described {
   std::string json;
 };

@@ -15,10 +15,12 @@ using message::Ended;
 using message::Hello;
 using message::Lost;
 using message::Next;
+using message::Runs;
 using message::Start;
 using message::Sum;
 using message::Sync;
 using message::Title;
+using message::Told;
 using message::Trace;
 using message::Want;
 
@@ -31,6 +33,8 @@ std::optional<FromClient> parse_hello(std::string_view text) {
   std::from_chars(version.data(), version.data() + version.size(), hello.version);
   if (hello.version < 0 || std::to_string(hello.version) != version) return std::nullopt;
   if (text == "controller") return hello;
+  hello.role = Hello::Role::kObserver;
+  if (text == "observer") return hello;
   hello.role = Hello::Role::kWorker;
   if (take_word(text) != "worker" || text.empty()) return std::nullopt;
   hello.name = text;
@@ -43,6 +47,19 @@ std::optional<FromClient> parse_next(std::string_view text) {
   next.work = text;
   if (next.outcome.empty() || next.work.empty()) return std::nullopt;
   return next;
+}
+
+/// The name goes to the first number behind it.
+std::optional<FromClient> parse_runs(std::string_view text) {
+  for (std::size_t end = text.find(' '); end != std::string_view::npos;
+       end = text.find(' ', end + 1)) {
+    std::string_view rest = text.substr(end + 1);
+    const auto time = number_of<std::int64_t>(take_word(rest));
+    if (time && end > 0 && !rest.empty()) {
+      return Runs{std::string(text.substr(0, end)), *time, std::string(rest)};
+    }
+  }
+  return std::nullopt;
 }
 
 /// A message that has a text, or one that has none.
@@ -96,6 +113,8 @@ struct Print {
     return "summed " + std::to_string(sums.most) + " " + std::to_string(sums.span) + " " +
            std::to_string(sums.lent) + " " + std::to_string(sums.lent_for);
   }
+  std::string operator()(const message::Running&) const { return "running"; }
+  std::string operator()(const message::Status& status) const { return "session " + status.json; }
 };
 
 }  // namespace
@@ -117,6 +136,8 @@ std::optional<FromClient> parse(std::string_view packet) {
   if (kind == "trace") return with<Trace>(text);
   if (kind == "sync") return alone<Sync>(text);
   if (kind == "sum") return alone<Sum>(text);
+  if (kind == "runs") return parse_runs(text);
+  if (kind == "told") return alone<Told>(text);
   if (kind == "bye") return alone<Bye>(text);
   return std::nullopt;
 }

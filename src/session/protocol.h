@@ -21,10 +21,15 @@
 ///     trace FILE                              traced, or untraced TEXT (also later on)
 ///     sum                                     worker NAME HELD WAITED (for each one started)
 ///                                             summed MOST SPAN LENT TIME
+///                                             running
+///     runs NAME TIME TEST (for each), told
 ///     bye                                     pool PATH (before welcome: where the slots come
 ///     from)
 ///                                             note TEXT
 ///                                             unavailable VERSION REASON TEXT (the broker ends)
+///
+///   observer -> broker                      broker -> observer
+///     hello VERSION observer                  session JSON (the connection ends)
 ///
 /// Whoever says something else is told "refused TEXT". A worker's connection is closed then; the
 /// controller's, on which the session hangs, is not. NAME may hold blanks, and goes to the end of
@@ -42,13 +47,19 @@ namespace jobslots {
 inline constexpr int kProtocolVersion = 1;
 /// Bytes of a message; longer ones from clients are refused.
 inline constexpr std::size_t kMessageLimit = 4096;
+/// Bytes of an observer's JSON, at the most: a socket takes them as one packet.
+inline constexpr std::size_t kStatusLimit = 131072;
 
 namespace message {
 
 // To the broker.
 
 struct Hello {
-  enum class Role { kController, kWorker };
+  enum class Role {
+    kController,
+    kWorker,
+    kObserver,  ///< Has no slot, and is told once what the session does: `jobslots status`.
+  };
   int version = kProtocolVersion;
   Role role = Role::kController;
   std::string name;  ///< The worker's.
@@ -95,6 +106,13 @@ struct Trace {
 };
 /// To be answered with the sums of each worker, and Summed.
 struct Sum {};
+/// The answer to Running: a test runs in this worker, "-" where that is not known. Then Told.
+struct Runs {
+  std::string name;
+  std::int64_t time = 0;  ///< Nanoseconds since it has begun.
+  std::string test;
+};
+struct Told {};
 /// The session is over: the broker ends when all workers have.
 struct Bye {};
 
@@ -157,18 +175,26 @@ struct Summed {
   std::size_t lent = 0;       ///< How often a slot was lent.
   std::int64_t lent_for = 0;  ///< Nanoseconds in which somebody worked on a lent slot.
 };
+/// To be answered with Runs for each test that runs, and Told. A worker says nothing of its tests
+/// while no trace is written: it is the controller who knows.
+struct Running {};
+/// What the session does, see session/status.h.
+struct Status {
+  std::string json;
+};
 
 }  // namespace message
 
 using FromClient =
     std::variant<message::Hello, message::Want, message::Next, message::Done, message::Start,
                  message::Cancel, message::Ended, message::Lost, message::Sync, message::Title,
-                 message::Trace, message::Sum, message::Bye>;
+                 message::Trace, message::Sum, message::Runs, message::Told, message::Bye>;
 using ToClient =
     std::variant<message::Welcome, message::WelcomeController, message::Pool, message::Note,
                  message::Unavailable, message::Grant, message::Yield, message::Keep,
                  message::Refused, message::Begin, message::Holds, message::Lent, message::Synced,
-                 message::Traced, message::Untraced, message::WorkerSums, message::Summed>;
+                 message::Traced, message::Untraced, message::WorkerSums, message::Summed,
+                 message::Running, message::Status>;
 
 /// The message of a packet, or nothing where it is none of this protocol.
 std::optional<FromClient> parse(std::string_view packet);

@@ -123,7 +123,9 @@ void Session::trace_ended(std::string why) {
 
 Ledger::Need Session::need(Time now) const {
   Ledger::Need need = ledger_.need(now);
-  if (may_stall()) need.again = std::min(need.again.value_or(stall_.look_at()), stall_.look_at());
+  const auto at = [&need](Time time) { need.again = std::min(need.again.value_or(time), time); };
+  if (may_stall()) at(stall_.look_at());
+  if (!observers_.empty()) at(observers_until_);
   return need;
 }
 
@@ -138,6 +140,7 @@ bool Session::can_spare_implicit_slot() const {
 
 std::size_t Session::settle(std::size_t tokens_free, Time now) {
   if (may_stall() && now >= stall_.look_at()) examine();
+  if (!observers_.empty() && now >= observers_until_) answer_observers(false, now);
   const Ledger::Settled settled = ledger_.settle(tokens_free, now);
   if (!settled.actions.empty()) {
     add(settled.actions);
@@ -154,27 +157,35 @@ std::optional<Session::Effect> Session::next_effect() {
 }
 
 void Session::hear_controller(const FromClient& message, Time now) {
-  std::visit(
-      Match{[&](const message::Start& start) {
-              if (!controller_over_) this->start(start.name, now);
-            },
-            [&](const message::Cancel& cancel) {
-              if (const auto entry = to_start_.find(cancel.name); entry != to_start_.end()) {
-                journal_.forget(entry->second);
-              }
-              end_start(cancel.name, now);
-            },
-            [&](const message::Ended& ended) { end_start(ended.name, now); },
-            [&](const message::Lost& lost) { lose(lost.name, now); },
-            [&](const message::Sync&) { sync_asked_ = true; },
-            [&](const message::Title& title) {
-              title_ = title.text;
-              effects_.push_back(SetTitle{title.text});
-            },
-            [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
-            [&](const message::Sum&) { send_sums(now); }, [&](const message::Bye&) { bye(now); },
-            [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
-      message);
+  std::visit(Match{[&](const message::Start& start) {
+                     if (!controller_over_) this->start(start.name, now);
+                   },
+                   [&](const message::Cancel& cancel) {
+                     if (const auto entry = to_start_.find(cancel.name); entry != to_start_.end()) {
+                       journal_.forget(entry->second);
+                     }
+                     end_start(cancel.name, now);
+                   },
+                   [&](const message::Ended& ended) { end_start(ended.name, now); },
+                   [&](const message::Lost& lost) { lose(lost.name, now); },
+                   [&](const message::Sync&) { sync_asked_ = true; },
+                   [&](const message::Title& title) {
+                     title_ = title.text;
+                     effects_.push_back(SetTitle{title.text});
+                   },
+                   [&](const message::Trace& trace) { effects_.push_back(OpenTrace{trace.file}); },
+                   [&](const message::Sum&) { send_sums(now); },
+                   [&](const message::Runs& runs) {
+                     if (controller_is_asked_) runs_.push_back(runs);
+                   },
+                   [&](const message::Told&) {
+                     controller_is_asked_ = false;
+                     answer_observers(true, now);
+                     runs_.clear();
+                   },
+                   [&](const message::Bye&) { bye(now); },
+                   [&](const auto&) { refuse(kController, "not a message of a controller", now); }},
+             message);
 }
 
 void Session::hear_worker(ClientId client, const FromClient& message, Time now) {
@@ -213,9 +224,13 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
     refuse(client, "said hello already", now);
     return;
   }
-  if (hello.role != message::Hello::Role::kWorker || hello.version != kProtocolVersion) {
+  if (hello.role == message::Hello::Role::kController || hello.version != kProtocolVersion) {
     refuse(client, "this broker speaks version " + std::to_string(kProtocolVersion) + " to workers",
            now);
+    return;
+  }
+  if (hello.role == message::Hello::Role::kObserver) {
+    observe(client, now);
     return;
   }
   // A test may have closed the worker's socket, and the worker connects again: one process, one
@@ -235,6 +250,7 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
   const unsigned rank = rank_of(hello.name);
   if (const auto started = to_start_.find(hello.name); started != to_start_.end()) {
     journal_.replace_client(started->second, client);
+    seen_.erase(started->second);
     add(ledger_.join_as(client, started->second, now, rank));
     to_start_.erase(started);
   } else {
@@ -263,7 +279,10 @@ void Session::refuse(ClientId client, std::string why, Time now) {
 /// works on that.
 void Session::part(ClientId client, Time now) {
   const auto worker = workers_.find(client);
-  if (worker == workers_.end()) return;
+  if (worker == workers_.end()) {
+    forget(client, now);
+    return;
+  }
   const Ledger::State state = ledger_.state_of(client);
   const bool has_slot = state == Ledger::State::kHolding || state == Ledger::State::kStarting;
   if (!worker->second.process.watched || !has_slot) {
@@ -274,6 +293,7 @@ void Session::part(ClientId client, Time now) {
 }
 
 void Session::forget(ClientId client, Time now) {
+  if (observers_.erase(client) > 0) effects_.push_back(Drop{client});
   if (workers_.erase(client) == 0) return;
   effects_.push_back(Drop{client});
   add(ledger_.gone(client, now));
@@ -301,6 +321,7 @@ void Session::start(const std::string& name, Time now) {
   end_start(name, now);
   const ClientId client = next_id_++;
   to_start_.emplace(name, client);
+  seen_.emplace(client, Seen{Ledger::State::kToStart, now});
   add(ledger_.start(client));
 }
 
@@ -333,6 +354,63 @@ void Session::lose(std::string_view name, Time now) {
     effects_.push_back(Kill{client});
     forget(client, now);
   }
+}
+
+/// It is no worker from here on. While the controller owes an answer that somebody has given up to
+/// wait for, nobody waits for it.
+void Session::observe(ClientId client, Time now) {
+  workers_.erase(client);
+  const bool is_late = controller_is_asked_ && observers_.empty();
+  if (observers_.empty()) observers_until_ = now + kPatienceOfObservers;
+  observers_.insert(client);
+  if (is_late || controller_over_) {
+    answer_observers(false, now);
+  } else if (!std::exchange(controller_is_asked_, true)) {
+    send(kController, message::Running{});
+  }
+}
+
+void Session::answer_observers(bool tests_known, Time now) {
+  if (observers_.empty()) return;
+  const std::string json = to_json(status(tests_known, now), kStatusLimit);
+  for (const ClientId client : std::exchange(observers_, {})) {
+    send(client, message::Status{json});
+    effects_.push_back(Drop{client});
+  }
+}
+
+SessionStatus Session::status(bool tests_known, Time now) const {
+  SessionStatus status{.controller = controller_.pid,
+                       .title = title_,
+                       .folder = about_.folder,
+                       .pool = about_.pool,
+                       .job_slots = job_slots_,
+                       .held = ledger_.holding(),
+                       .wanted = ledger_.holding() + ledger_.waiting() + ledger_.to_start(),
+                       .workers = {},
+                       .other_tests = {},
+                       .tests_known = tests_known};
+  const auto add = [&](const std::string& name, long process, ClientId client) {
+    if (const auto seen = seen_.find(client); seen != seen_.end()) {
+      status.workers.push_back(
+          {name, process, std::string(name_of(seen->second.state)), now - seen->second.since});
+    }
+  };
+  for (const auto& [client, worker] : workers_) add(worker.name, worker.process.pid, client);
+  for (const auto& [name, client] : to_start_) add(name, 0, client);
+  std::ranges::stable_sort(status.workers, {},
+                           [](const auto& worker) { return rank_of(worker.name); });
+  if (!tests_known) return status;
+  for (const message::Runs& runs : runs_) {
+    const SessionStatus::Test test{runs.test, Time(runs.time)};
+    const auto worker = std::ranges::find(status.workers, runs.name, &SessionStatus::Worker::name);
+    if (worker == status.workers.end()) {
+      status.other_tests.push_back(test);
+    } else {
+      worker->test = test;
+    }
+  }
+  return status;
 }
 
 /// Whether somebody may wait for what a waiting worker has.
@@ -391,9 +469,22 @@ void Session::finish(Time now) {
     carry_out(action, now);
   }
   if (!touched_.empty()) stall_.moved(now);
-  for (const ClientId client : touched_) journal_.record(client, ledger_.state_of(client), now);
+  for (const ClientId client : touched_) {
+    const Ledger::State state = ledger_.state_of(client);
+    journal_.record(client, state, now);
+    see(client, state, now);
+  }
   touched_.clear();
   journal_.record_totals({ledger_.holding(), ledger_.waiting(), ledger_.uncovered()}, now);
+}
+
+void Session::see(ClientId client, Ledger::State state, Time now) {
+  if (state == Ledger::State::kUnknown) {
+    seen_.erase(client);
+  } else if (const auto [seen, is_new] = seen_.try_emplace(client, Seen{state, now});
+             !is_new && seen->second.state != state) {
+    seen->second = {state, now};
+  }
 }
 
 void Session::carry_out(const Ledger::Action& action, Time now) {

@@ -11,6 +11,10 @@
 /// nobody reads any more, are interrupted and served with tokens only until they have ended; what
 /// they have set up they tear down without waiting for a slot.
 ///
+/// An observer is a client that is no worker: it asks once what the session does, is answered, and
+/// dropped. Which tests run is the controller's to say, and what it has not said within
+/// kPatienceOfObservers is left out.
+///
 ///     for each event: connected() | said() | hung_up() | gone() | token() | trace_opened() | ...
 ///     then:           settle() and token() as often as it asks for tokens
 ///     then:           next_effect() until there is none
@@ -18,6 +22,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -27,6 +32,7 @@
 #include "session/ledger.h"
 #include "session/protocol.h"
 #include "session/stall.h"
+#include "session/status.h"
 
 namespace jobslots {
 
@@ -35,6 +41,7 @@ class Session {
   using ClientId = Ledger::ClientId;
   using Time = Ledger::Time;
   static constexpr ClientId kController = 0;
+  static constexpr Time kPatienceOfObservers = std::chrono::milliseconds(500);
 
   /// The client is to be told this.
   struct Send {
@@ -82,11 +89,20 @@ class Session {
     bool watched = false;  ///< Its end will be told by gone(), whatever becomes of its connection.
   };
 
+  /// What is told of the session to who asks.
+  struct About {
+    std::string folder;
+    std::string pool;  ///< The folder of the pool that its slots are from.
+  };
+
   /// job_slots is N of make's -jN or of the pool, 0 where that is not known. For courtesy see
   /// Ledger.
   Session(Process controller, unsigned job_slots, bool has_implicit_slot = true,
-          bool courtesy = true)
-      : ledger_(has_implicit_slot, courtesy), controller_(controller), job_slots_(job_slots) {}
+          bool courtesy = true, About about = {})
+      : ledger_(has_implicit_slot, courtesy),
+        controller_(controller),
+        job_slots_(job_slots),
+        about_(std::move(about)) {}
 
   // Events. now is what the caller says it is (any steady clock, never going back).
 
@@ -118,7 +134,7 @@ class Session {
   /// There is no trace, or no more of it.
   void trace_ended(std::string why);
 
-  /// See Ledger::need().
+  /// See Ledger::need(). Also says when an observer is to be answered without the controller.
   Ledger::Need need(Time now) const;
   /// Uses what is free where so many tokens lie in make's jobserver. Returns how many tokens to
   /// read from make now, each for token(); 0 when nothing is left to do. See Ledger::settle().
@@ -149,6 +165,10 @@ class Session {
     bool greeted = false;
     std::string name{};
   };
+  struct Seen {
+    Ledger::State state;
+    Time since;  ///< It has been so.
+  };
 
   void hear_controller(const FromClient& message, Time now);
   void hear_worker(ClientId client, const FromClient& message, Time now);
@@ -165,6 +185,9 @@ class Session {
   const std::string& name_to_start(ClientId client) const;
   void send_sums(Time now);
   void lose(std::string_view name, Time now);
+  void observe(ClientId client, Time now);
+  void answer_observers(bool tests_known, Time now);
+  SessionStatus status(bool tests_known, Time now) const;
   bool may_stall() const;
   void examine();
   void lend(Time now);
@@ -173,17 +196,24 @@ class Session {
     actions_.insert(actions_.end(), actions.begin(), actions.end());
   }
   void finish(Time now);
+  void see(ClientId client, Ledger::State state, Time now);
   void carry_out(const Ledger::Action& action, Time now);
 
   Ledger ledger_;
   Journal journal_;
   Process controller_;
   unsigned job_slots_;
+  About about_;
   bool controller_connected_ = true;
   bool controller_over_ = false;
   std::map<ClientId, Worker> workers_;
   /// Workers that the controller wants to start, until they say hello.
   std::map<std::string, ClientId, std::less<>> to_start_;
+  std::map<ClientId, Seen> seen_;  ///< Of the ledger's clients.
+  std::set<ClientId> observers_;
+  Time observers_until_{};            ///< They wait for the controller.
+  std::vector<message::Runs> runs_;   ///< What it has said of its tests so far.
+  bool controller_is_asked_ = false;  ///< It has not told them all yet.
   ClientId next_id_ = kController + 1;
   std::string title_ = "pytest";
   bool sync_asked_ = false;

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "core/words.h"
 #include "jobslots/unique_fd.h"
 
 namespace jobslots {
@@ -80,6 +81,20 @@ std::optional<Process> read_process(pid_t pid) {
   const auto stat = read_stat(pid);
   if (!stat) return std::nullopt;
   return Process{pid, static_cast<pid_t>(stat->number(kParent)), stat->name};
+}
+
+std::vector<pid_t> own_processes() {
+  std::vector<pid_t> processes;
+  std::error_code error;
+  std::filesystem::directory_iterator entry("/proc", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const auto pid = number_of<pid_t>(entry->path().filename().string());
+    struct stat status {};
+    if (pid && stat(entry->path().c_str(), &status) == 0 && status.st_uid == geteuid()) {
+      processes.push_back(*pid);
+    }
+  }
+  return processes;
 }
 
 std::vector<Process> ancestors() {

@@ -34,6 +34,9 @@ std::optional<ProcessStat> read_stat(pid_t pid);
 /// Who the process is, or nothing where it has ended or there is no /proc.
 std::optional<Process> read_process(pid_t pid);
 
+/// The processes that run as this user, as far as /proc shows them.
+std::vector<pid_t> own_processes();
+
 /// The processes above this one, the nearest first, as far up as they can be seen.
 std::vector<Process> ancestors();
 

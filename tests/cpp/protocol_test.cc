@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -22,10 +23,10 @@ json samples(const char* kind) {
 /// A message as its sample has it: type and fields.
 struct ToJson {
   json operator()(const message::Hello& hello) const {
-    const bool worker = hello.role == message::Hello::Role::kWorker;
+    constexpr std::array kRoles{"controller", "worker", "observer"};
     return {"Hello",
             {{"version", hello.version},
-             {"role", worker ? "worker" : "controller"},
+             {"role", kRoles.at(static_cast<std::size_t>(hello.role))},
              {"name", hello.name}}};
   }
   json operator()(const message::Want& want) const { return {"Want", {{"work", want.work}}}; }
@@ -43,6 +44,10 @@ struct ToJson {
   json operator()(const message::Title& title) const { return {"Title", {{"text", title.text}}}; }
   json operator()(const message::Trace& trace) const { return {"Trace", {{"file", trace.file}}}; }
   json operator()(const message::Sum&) const { return {"Sum", json::object()}; }
+  json operator()(const message::Runs& runs) const {
+    return {"Runs", {{"name", runs.name}, {"time", runs.time}, {"test", runs.test}}};
+  }
+  json operator()(const message::Told&) const { return {"Told", json::object()}; }
   json operator()(const message::Bye&) const { return {"Bye", json::object()}; }
 };
 
@@ -75,6 +80,8 @@ ToClient to_client(const std::string& type, const json& fields) {
         fields.at("most").get<std::size_t>(), fields.at("span").get<std::int64_t>(),
         fields.at("lent").get<std::size_t>(), fields.at("lent_for").get<std::int64_t>()};
   }
+  if (type == "Running") return message::Running{};
+  if (type == "Status") return message::Status{text("json")};
   throw std::runtime_error("no message of the broker: " + type);
 }
 
