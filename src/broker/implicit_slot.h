@@ -5,10 +5,10 @@
 
 #include <optional>
 
-#include "broker/job_claim.h"
 #include "broker/log.h"
 #include "session/session.h"
 #include "system/job.h"
+#include "system/job_claim.h"
 #include "system/poller.h"
 
 namespace jobslots {

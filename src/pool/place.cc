@@ -28,11 +28,14 @@ bool is_own_directory(const std::string& path) {
 
 Result<PoolPlace> PoolPlace::named(std::string_view word, const GetEnv& getenv) {
   if (word == kMachinePool) {
-    const char* const runtime = getenv("XDG_RUNTIME_DIR");
-    if (runtime != nullptr && *runtime == '/' && is_own_directory(runtime)) {
-      return PoolPlace{std::string(runtime) + "/jobslots"};
+    // Where the variable is not set, as below cron(8), the folder is mostly there all the same.
+    const std::string user = std::to_string(geteuid());
+    const char* const variable = getenv("XDG_RUNTIME_DIR");
+    const std::string runtime = variable == nullptr ? "/run/user/" + user : variable;
+    if (runtime.starts_with('/') && is_own_directory(runtime)) {
+      return PoolPlace{runtime + "/jobslots"};
     }
-    return PoolPlace{"/tmp/jobslots-" + std::to_string(geteuid())};
+    return PoolPlace{"/tmp/jobslots-" + user};
   }
   if (!word.starts_with('/')) {
     return Unavailable{Reason::kNotUnderstood, "there is no pool \"" + std::string(word) + "\"",

@@ -24,8 +24,9 @@ struct PoolPlace {
   std::string lock() const { return directory + "/v1.lock"; }
 
   /// The place of the pool that a word names, which must not be empty: "machine" is the user's own,
-  /// in $XDG_RUNTIME_DIR/jobslots or, where there is no such folder of the user's,
-  /// /tmp/jobslots-UID. Anything else is the path of another pool's folder, or of its socket.
+  /// in $XDG_RUNTIME_DIR/jobslots (/run/user/UID where that is not set) or, where there is no such
+  /// folder of the user's, /tmp/jobslots-UID. Anything else is the path of another pool's folder,
+  /// or of its socket.
   static Result<PoolPlace> named(std::string_view word, const GetEnv& getenv);
   /// The place of the pool whose fifo this is, by its path.
   static std::optional<PoolPlace> of_fifo(const std::string& path);

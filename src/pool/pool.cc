@@ -43,7 +43,7 @@ void Pool::said(ClientId client, std::string_view packet, Time now) {
 
 void Pool::hung_up(ClientId client, Time now) {
   if (clients_.erase(client) == 0) return;
-  to_settle_.erase(client);
+  std::erase(to_settle_, client);
   to_describe_.erase(client);
   in_hand_ += ledger_.gone(client, now);
   effects_.push_back(Drop{client});
@@ -76,7 +76,7 @@ void Pool::hear(ClientId id, Client& client, const pool::FromClient& message, Ti
     effects_.push_back(Watch{stay->process});
   } else if (const auto* want = std::get_if<pool::Want>(&message)) {
     ledger_.want(id, want->total, want->spare, now);
-    to_settle_.insert(id);
+    to_settle_.push_back(id);
   } else if (const auto* back = std::get_if<pool::Back>(&message)) {
     const std::size_t given = ledger_.give_back(id, back->count, now);
     in_hand_ += given;

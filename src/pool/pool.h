@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "pool/pool_ledger.h"
 #include "pool/protocol.h"
@@ -113,9 +114,9 @@ class Pool {
   std::map<ClientId, Client> clients_;
   std::set<pid_t> stayers_;
   ClientId next_id_ = 1;
-  std::size_t in_hand_ = 0;         ///< Given back, and neither in the fifo nor granted yet.
-  std::set<ClientId> to_settle_;    ///< Whose last want is to be answered.
-  std::set<ClientId> to_describe_;  ///< Who has asked for the status.
+  std::size_t in_hand_ = 0;          ///< Given back, and neither in the fifo nor granted yet.
+  std::vector<ClientId> to_settle_;  ///< Whose wants are to be answered, once each.
+  std::set<ClientId> to_describe_;   ///< Who has asked for the status.
   std::optional<Time> courtesy_at_;
   Time pause_until_ = Time::min();
   bool wants_token_ = false;

@@ -10,24 +10,48 @@
 #include "pool/member.h"
 #include "pool/place.h"
 #include "run/provision.h"
+#include "system/job.h"
+#include "system/job_claim.h"
 #include "system/processes.h"
 
 namespace jobslots {
 namespace {
+
+/// The implicit slot of the job that this program belongs to, as it is started by a test of a
+/// session of this pool, or below another `jobslots run`: where nobody else has it, it is the
+/// command's.
+class JobsSlot {
+ public:
+  explicit JobsSlot(int folder) : job_(find_job(ancestors(), folder, Makes::kDoNotCount)) {
+    auto poller = Poller::create();
+    if (!job_ || std::holds_alternative<Unavailable>(poller)) return;
+    poller_.emplace(std::get<Poller>(std::move(poller)));
+    claim_.emplace(*poller_, 0, job_->name);
+    if (!claim_->try_to_hold(JobClaim::Time(0))) claim_.reset();
+  }
+  bool held() const { return claim_.has_value(); }
+
+ private:
+  std::optional<Job> job_;
+  std::optional<Poller> poller_;
+  std::optional<JobClaim> claim_;
+};
 
 /// One slot of a pool for the command itself; what it starts takes more from the pool's fifo.
 class FromPool : public Provision {
  public:
   FromPool(const GetEnv& getenv, PoolPlace place, PoolClient pool)
       : getenv_(getenv), place_(std::move(place)), pool_(std::move(pool)) {
-    pool_.want(1);
     // So that find_job() sees who has the slots of those below, whether they know of a pool or of
     // its fifo. Neither end of the fifo is open by that: this process takes nothing from it.
     folder_ = UniqueFd(open(place_.directory.c_str(), O_PATH | O_CLOEXEC));
     fifo_ = UniqueFd(open(place_.fifo().c_str(), O_PATH | O_CLOEXEC));
+    jobs_slot_.emplace(folder_.get());
+    if (!jobs_slot_->held()) pool_.want(1);
   }
 
   Result<bool> take_slot(int interrupted) override {
+    if (jobs_slot_->held()) return true;
     if (auto slot = pool_.acquire(interrupted)) {
       slot_ = std::move(slot);
       return true;
@@ -62,6 +86,7 @@ class FromPool : public Provision {
   GetEnv getenv_;
   PoolPlace place_;
   PoolClient pool_;
+  std::optional<JobsSlot> jobs_slot_;
   std::optional<Slot> slot_;
   UniqueFd folder_;
   UniqueFd fifo_;

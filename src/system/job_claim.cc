@@ -1,4 +1,4 @@
-#include "broker/job_claim.h"
+#include "system/job_claim.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
