@@ -18,7 +18,8 @@ def test_two_sessions_share_a_log(scenario: Scenario) -> None:
     assert len(brokers) == 2
     for broker in brokers:
         said = [what for _, process, what in lines if process == broker]
-        assert said[0].startswith("controller says: start gw0")
+        assert said[0].startswith("controller says: title pytest")
+        assert said[1].startswith("controller says: start gw0")
         assert "controller is told: begin gw0" in said
         assert any(what.endswith("says: hello 1 worker gw0") for what in said)
         assert sum(what.endswith("says: done") for what in said) >= 4
