@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "jobslots/makeflags.h"
 #include "jobslots/pool_client.h"
@@ -22,7 +24,7 @@ namespace {
 /// command's.
 class JobsSlot {
  public:
-  explicit JobsSlot(int folder) : job_(find_job(ancestors(), folder, Makes::kDoNotCount)) {
+  explicit JobsSlot(int folder) : job_(find_job(this_and_ancestors(), folder, Makes::kDoNotCount)) {
     auto poller = Poller::create();
     if (!job_ || std::holds_alternative<Unavailable>(poller)) return;
     poller_.emplace(std::get<Poller>(std::move(poller)));
@@ -32,6 +34,12 @@ class JobsSlot {
   bool held() const { return claim_.has_value(); }
 
  private:
+  static std::vector<Process> this_and_ancestors() {
+    std::vector<Process> processes = ancestors();
+    if (auto self = read_process(getpid())) processes.insert(processes.begin(), std::move(*self));
+    return processes;
+  }
+
   std::optional<Job> job_;
   std::optional<Poller> poller_;
   std::optional<JobClaim> claim_;

@@ -56,6 +56,7 @@ std::optional<Job> find_job(const std::vector<Process>& ancestors, int jobserver
   const bool named = !error && link.string().starts_with('/');
   for (std::size_t i = 0; i < ancestors.size(); ++i) {
     const Process& process = ancestors[i];
+    if (process.pid == getpid()) continue;  // It has it open to ask this.
     if (is_worker(process.pid)) return job_of(process.pid, file);
     const bool outermost =
         i + 1 == ancestors.size() || named || !has_open(ancestors[i + 1].pid, file);

@@ -228,3 +228,38 @@ def test_another_user_squats_on_the_name(scenario: Scenario, tmp_path: Path) -> 
     outcome = scenario.pytest("-q", "-n1", "a", JOBSLOTS_POOL=str(squatted))
     assert f"the pool's folder {squatted} belongs to another user; cure: " in outcome.output
     assert outcome.status == 0
+
+
+def test_a_command_inside_a_test(scenario: Scenario, make_pool: MakePool) -> None:
+    """It has the test's slot, while all others are taken by such tests; so has one inside it."""
+    pool = make_pool(2)
+    scenario.write(
+        "suite/test_a.py",
+        "import subprocess, pytest\nfrom spans import wait_for\n"
+        "RUN = ['jobslots', 'run', '--pool', '--']\n"
+        "@pytest.mark.parametrize('number', range(2))\n"
+        "def test_a(number):\n"
+        "    open(f'begun-{number}', 'w').close()\n"
+        "    wait_for(f'begun-{1 - number}')\n"
+        "    subprocess.run([*RUN, *RUN, 'true'], check=True)\n",
+    )
+    (output,) = _end_all(scenario, [scenario.start(*PYTEST, "-n2", "suite")])
+    assert "2 passed" in output, output
+    pool.close()
+
+
+def test_a_make_below_a_command_and_a_session_beside_it(
+    scenario: Scenario, make_pool: MakePool
+) -> None:
+    pool = make_pool(3)
+    for name in "ab":
+        scenario.suite(name, 20, 0.05)
+    scenario.makefile(FIFO, a="pytest -q -n4 a", b="neighbour 0.5", c="neighbour 0.5")
+    make = scenario.start("jobslots", "run", "--pool", "--", *FIFO.command)
+    session = scenario.start(*PYTEST, "-n", "auto", "b")
+    outputs = _end_all(scenario, [make, session])
+    for output in outputs:
+        assert "20 passed" in output, output
+    assert len(scenario.spans().of("neighbour")) == 2
+    assert scenario.spans().most <= 3
+    pool.close()
