@@ -5,10 +5,14 @@ tox, sudo and ``env -i`` take make's variables away, and whoever uses them wonde
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, run
+
+from .executable import EXECUTABLE
 
 #: How `-jN` may stand on make's command line; the number may be the next word.
 _JOBS = re.compile(r"-[A-Za-z]*j(\d*)|--jobs(?:=(\d+))?")
@@ -16,7 +20,28 @@ _JOBS = re.compile(r"-[A-Za-z]*j(\d*)|--jobs(?:=(\d+))?")
 _MAKE = re.compile(r"(?:make|gmake|gnumake|remake)(?:-[\d.]+)?")
 
 
-def is_below_make_with_jobs() -> bool:
+def where_make_has_gone(environment: Mapping[str, str], limit: float) -> str:
+    """Why make's variables are not there though make is, and the cure; nothing where all is well.
+
+    Where MAKEFLAGS is set to nothing, somebody has said that it is to be so. ``jobslots doctor``,
+    which is asked, has so many seconds.
+    """
+    if not environment.get("MAKEFLAGS", "-").strip() or not _is_below_make_with_jobs():
+        return ""
+    doctor = run(
+        [EXECUTABLE, "doctor", "--json"],
+        env=environment,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        timeout=limit,
+        check=False,
+    )
+    found = json.loads(doctor.stdout)
+    return str(found["message"]) if found["reason"] == "removed" else ""
+
+
+def _is_below_make_with_jobs() -> bool:
     """Whether an ancestor is a make that was given -jN, with N other than 1."""
     return any(_is_make(words[0]) and _has_jobs(words[1:]) for words in _command_lines() if words)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import sys
 from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired, run
+from subprocess import DEVNULL, Popen, TimeoutExpired
+from typing import NamedTuple
 
-from .ancestors import is_below_make_with_jobs
 from .executable import EXECUTABLE
 from .originals import original
 from .packets import PacketSocket, socket_pair
@@ -65,15 +63,13 @@ _LOOK = 1.0
 _LOOKS = 30
 
 
-@dataclass(frozen=True)
-class NoBroker:
+class NoBroker(NamedTuple):
     """No usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(NamedTuple):
     """What a session has used of its job slots."""
 
     session: Summed
@@ -143,32 +139,32 @@ class BrokerProcess:
         A path in the environment is relative to ``folder``. Both are this process's own where they
         are not given.
         """
-        if environment is None:
-            environment = os.environ
+        return cls.begin(os.environ if environment is None else environment, folder)()
+
+    @classmethod
+    def begin(
+        cls, environment: Mapping[str, str], folder: str | None
+    ) -> Callable[[], BrokerProcess | NoBroker]:
+        """The same, with time to do other things: what is returned waits for the broker."""
         there_is_one = speaks_of_jobserver(environment) or names_pool(environment)
         if not sys.platform.startswith("linux"):
             elsewhere = f"job slots are shared on Linux only, not on {sys.platform}"
-            return NoBroker(elsewhere if there_is_one else "")
+            return lambda: NoBroker(elsewhere if there_is_one else "")
+        if not there_is_one:
+            return lambda: _if_possible(lambda: _none_here(environment))
         try:
-            if not there_is_one:
-                return NoBroker(_where_it_has_gone(environment))
-            return cls._start(environment, folder)
-        except Exception as error:  # Whatever a conftest file has made of Python's modules.
-            return NoBroker(f"the job slot broker cannot be started: {error!r}")
+            packets, process = _spawn_connected(environment, folder)
+        except Exception as error:
+            reason = _why_not(error)
+            return lambda: NoBroker(reason)
+        return lambda: _if_possible(lambda: cls._when_it_answers(packets, process))
 
     @classmethod
-    def _start(cls, environment: Mapping[str, str], folder: str | None) -> BrokerProcess | NoBroker:
-        packets, theirs = socket_pair(_LOOK)
-        try:
-            process = _spawn(theirs.fileno(), environment, folder)
-        except OSError as error:
-            packets.close()
-            return NoBroker(cannot_be_started(error))
-        finally:
-            theirs.close()
+    def _when_it_answers(
+        cls, packets: PacketSocket, process: Popen[bytes]
+    ) -> BrokerProcess | NoBroker:
         answer, pool = None, ""
         with contextlib.suppress(OSError):
-            packets.send(Hello(VERSION, "controller"))
             answer = decode_for_controller(_next_packet(packets, _LOOKS))
             if isinstance(answer, Pool):
                 pool = path_of_text(answer.path)
@@ -336,24 +332,41 @@ def _next_packet(packets: PacketSocket, looks: int | None) -> bytes:
     raise TimeoutError("the job slot broker does not answer")
 
 
-def _where_it_has_gone(environment: Mapping[str, str]) -> str:
-    """Why make's variables are not there though make is, and the cure; nothing where all is well.
+def _none_here(environment: Mapping[str, str]) -> NoBroker:
+    from .ancestors import where_make_has_gone  # Mostly nobody needs it.
 
-    Where MAKEFLAGS is set to nothing, somebody has said that it is to be so.
-    """
-    if not environment.get("MAKEFLAGS", "-").strip() or not is_below_make_with_jobs():
-        return ""
-    doctor = run(
-        [EXECUTABLE, "doctor", "--json"],
-        env=environment,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=DEVNULL,
-        timeout=_LOOKS * _LOOK,
-        check=False,
-    )
-    found = json.loads(doctor.stdout)
-    return str(found["message"]) if found["reason"] == "removed" else ""
+    return NoBroker(where_make_has_gone(environment, _LOOKS * _LOOK))
+
+
+def _if_possible(
+    do: Callable[[], BrokerProcess | NoBroker],
+) -> BrokerProcess | NoBroker:
+    try:
+        return do()
+    except Exception as error:
+        return NoBroker(_why_not(error))
+
+
+def _spawn_connected(
+    environment: Mapping[str, str], folder: str | None
+) -> tuple[PacketSocket, Popen[bytes]]:
+    """A process that becomes a broker, and the socket for it. It answers to `Hello`."""
+    packets, theirs = socket_pair(_LOOK)
+    try:
+        packets.send(Hello(VERSION, "controller"))
+        return packets, _spawn(theirs.fileno(), environment, folder)
+    except BaseException:
+        packets.close()
+        raise
+    finally:
+        theirs.close()
+
+
+def _why_not(error: Exception) -> str:
+    """Of a broker that is not there. Errors may be whatever a conftest file makes of modules."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return cannot_be_started(error)
+    return f"the job slot broker cannot be started: {error!r}"
 
 
 def _spawn(socket: int, environment: Mapping[str, str], folder: str | None) -> Popen[bytes]:

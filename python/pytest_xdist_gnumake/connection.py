@@ -28,6 +28,9 @@ A = TypeVar("A", bound=ToWorker)
 #: What a worker wants its slot for at last.
 FINISHING = "finishing"
 
+#: What is said at each test where no trace is written.
+_WANT, _DONE = Want(), Done()
+
 
 class Connection:
     """How a worker speaks with the broker.
@@ -159,7 +162,7 @@ class JobSlot:
         """
         if self._held or not self._is_in_use():
             return
-        want = Want(work if self.traced or work == FINISHING else "")
+        want = Want(work) if self.traced or work == FINISHING else _WANT
         for _ in range(2):  # The second time over a new connection.
             try:
                 self._connection.ask(want, Grant)
@@ -196,7 +199,7 @@ class JobSlot:
             return
         self._held = False
         try:
-            self._connection.tell(Done(outcome))
+            self._connection.tell(Done(outcome) if outcome else _DONE)
         except Exception:
             try:
                 self._connection.open()  # Gives up what the lost one held.

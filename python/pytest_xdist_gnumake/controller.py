@@ -13,6 +13,7 @@ import execnet
 import pytest
 
 from .broker import BrokerProcess, NoBroker
+from .importing import modules_as_installed
 from .options import set_slot_variables, start_of_workers
 from .originals import original
 from .report import closing_lines, lent_line, pool_line
@@ -45,6 +46,8 @@ class Controller:
         # As they are before the first conftest file, which may change them.
         self._environment = dict(os.environ)
         self._folder = os.fspath(config.invocation_params.dir)
+        #: Waits for the broker, which has been started.
+        self._broker_to_come: Callable[[], BrokerProcess | NoBroker] | None = None
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._running = RunningTests()
@@ -54,6 +57,8 @@ class Controller:
     def pytest_configure(self) -> None:
         start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
         set_slot_variables(self._config, self._environment)
+        if self._config.getoption("dist", "no") != "no":
+            self._begin_broker()  # It starts while xdist is imported.
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_auto_num_workers(self) -> int | None:
@@ -131,7 +136,8 @@ class Controller:
             self._say_all_at_once("jobslots_start is 'all'")
             return
         try:
-            from . import staggered
+            with modules_as_installed():
+                from . import staggered
         except ImportError:
             self._say_all_at_once("this version of pytest-xdist is not known")
             return
@@ -187,16 +193,26 @@ class Controller:
     def _report_note(self, text: str) -> None:
         self._report(f"pytest-xdist-gnumake: {text}")
 
+    def _begin_broker(self) -> Callable[[], BrokerProcess | NoBroker]:
+        if self._broker_to_come is None:
+            self._broker_to_come = BrokerProcess.begin(self._environment, self._folder)
+            self._config.add_cleanup(self._close_broker)
+        return self._broker_to_come
+
     def _start_broker(self) -> BrokerProcess | NoBroker:
         if self._broker is None:
-            self._broker = BrokerProcess.start(self._environment, self._folder)
+            self._broker = self._begin_broker()()
             if isinstance(self._broker, BrokerProcess):
                 self._broker.set_title(self._title())
                 self._broker.on_lent = self._report_lent
                 self._broker.on_note = self._report_note
                 self._broker.on_running = self._running.told
-                self._config.add_cleanup(self._broker.close)
         return self._broker
+
+    def _close_broker(self) -> None:
+        broker = self._start_broker()
+        if isinstance(broker, BrokerProcess):
+            broker.close()
 
     def _end_workers(self) -> None:
         """Before the broker is told of the session's end: end the workers that are left.

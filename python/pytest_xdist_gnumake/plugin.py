@@ -8,8 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from .options import add_options
-from .protocol import ADDRESS_VARIABLE
+from .importing import modules_as_installed
+
+with modules_as_installed():
+    from .options import add_options
+    from .protocol import ADDRESS_VARIABLE
 
 T = TypeVar("T")
 
@@ -28,11 +31,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     worker_id = os.environ.get("PYTEST_XDIST_WORKER")
     address = os.environ.pop(ADDRESS_VARIABLE, None)
     if worker_id and address:
-        from .worker import start_worker  # Neither part needs what the other one is made of.
+        with modules_as_installed():  # Neither part needs what the other one is made of.
+            from .worker import start_worker
 
         start_worker(early_config, address, worker_id)
     else:
-        from .controller import Controller
+        with modules_as_installed():
+            from .controller import Controller
 
         early_config.pluginmanager.register(Controller(early_config))
     return (yield)

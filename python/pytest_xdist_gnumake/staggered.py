@@ -11,6 +11,7 @@ nodes, the scheduler waits for the workers that are there at first, and xdist's 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,8 @@ class StaggeredSession(DSession):
     _scheduler: parts.Scheduler
     #: The workers that wait for a slot to be started with, by id.
     _to_start: dict[str, execnet.XSpec]
+    #: Those of them that have got it.
+    _begun: deque[str]
     #: Workers that came in later. The scheduler gets them when they have collected: before, it
     #: could give them tests that others could run meanwhile.
     _late: set[WorkerController]
@@ -124,6 +127,7 @@ class StaggeredSession(DSession):
         self._left_out = set()
         self._expectations_known = self._all_awaited = False
         self._to_start = {str(spec.id): spec for spec in specs[first:]}
+        self._begun = deque()
         del specs[first:]
 
     def adopt(self, scheduler: Scheduling) -> None:
@@ -152,7 +156,23 @@ class StaggeredSession(DSession):
             self.queue.put(("begin", {"worker_id": worker_id}))
 
     def worker_begin(self, worker_id: str) -> None:
-        """There is a job slot for this worker."""
+        """There is a job slot for this worker.
+
+        To start it takes xdist's loop a tenth of a second or more. What the others have to say
+        meanwhile comes before the next start: they may be waiting for tests.
+        """
+        self._begun.append(worker_id)
+        if len(self._begun) == 1:
+            self.queue.put(("start_begun", {}))
+
+    def worker_start_begun(self) -> None:
+        """Start the first one of those for which there is a job slot."""
+        self._start_if_needed(self._begun[0])
+        self._begun.popleft()
+        if self._begun:
+            self.queue.put(("start_begun", {}))
+
+    def _start_if_needed(self, worker_id: str) -> None:
         if self.shuttingdown or not parts.tests_are_left(self._scheduler):
             self._start_no_more()
         if worker_id not in self._to_start:

@@ -11,6 +11,10 @@ namespace {
 
 using Source = Connections::Source;
 
+/// How long events of a trace may wait for others to be written with them. A write needs another
+/// thread, and is waited for.
+constexpr Session::Time kTraceDelay = std::chrono::milliseconds(10);
+
 Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
@@ -44,7 +48,8 @@ bool Broker::run() {
 void Broker::serve() {
   while (!session_.over() || !slots_->all_returned()) {
     settle();
-    write_trace();
+    record_free();
+    write_trace_if_due();
     connections_.watch(now_);
     slots_->watch(session_.need(now_), now_);
     const std::vector<Poller::Tag> events = poller_.wait(wait_limit());
@@ -65,6 +70,7 @@ std::optional<Session::Time> Broker::wait_limit() const {
   if (const auto again = connections_.watch_again()) at(*again);
   if (const auto again = implicit_slot_.try_again()) at(*again);
   if (const auto again = slots_->again()) at(*again);
+  if (trace_due_) at(*trace_due_);
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -129,6 +135,10 @@ void Broker::settle() {
     session_.starts_settled();
     carry_out_effects();
   }
+}
+
+/// For the trace, once a turn: to count costs a system call.
+void Broker::record_free() {
   if (!session_.tracing()) return;
   if (const auto free = slots_->count()) session_.record_free(*free, now_);
 }
@@ -157,7 +167,13 @@ void Broker::give_back_all_tokens() {
   slots_->finish();
 }
 
+void Broker::write_trace_if_due() {
+  if (!trace_due_ && session_.has_trace()) trace_due_ = now_ + kTraceDelay;
+  if (trace_due_ && *trace_due_ <= now_) write_trace();
+}
+
 void Broker::write_trace() {
+  trace_due_.reset();
   if (!trace_) return;
   if (std::string why = trace_->append(session_.take_trace()); !why.empty()) {
     trace_.reset();

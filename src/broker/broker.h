@@ -47,9 +47,11 @@ class Broker {
   void receive_from(ClientId client);
   void look_at_slots();
   void settle();
+  void record_free();
   bool take_tokens();
 
   void give_back_all_tokens();
+  void write_trace_if_due();
   void write_trace();
 
   bool carry_out_effects();
@@ -74,6 +76,7 @@ class Broker {
   std::optional<Peer> controller_;  ///< Until it is one of the connections.
 
   std::optional<TraceFile> trace_;
+  std::optional<Session::Time> trace_due_;  ///< When events that wait are to be written.
 };
 
 }  // namespace jobslots

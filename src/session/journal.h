@@ -31,6 +31,8 @@ class Journal {
   void begin_trace(TraceText trace) { trace_ = std::move(trace); }
   void end_trace() { trace_.reset(); }
   bool tracing() const { return trace_.has_value(); }
+  /// Whether take_trace() would give any.
+  bool has_trace() const { return trace_ && trace_->has_events(); }
   /// The trace's events since the last time, see TraceText::take().
   std::string take_trace() { return trace_ ? trace_->take() : std::string(); }
 

@@ -155,7 +155,8 @@ class Session {
   bool tracing() const { return journal_.tracing(); }
   /// While tracing: the tokens that lie in make's jobserver.
   void record_free(std::size_t tokens, Time now) { journal_.record_free(tokens, now); }
-  /// See Journal::take_trace().
+  /// See Journal.
+  bool has_trace() const { return journal_.has_trace(); }
   std::string take_trace() { return journal_.take_trace(); }
 
  private:

@@ -35,6 +35,8 @@ class TraceText {
 
   /// The events since the last time, JSON objects separated by commas; empty where there are none.
   std::string take() { return std::exchange(events_, {}); }
+  /// Whether there are any.
+  bool has_events() const { return !events_.empty(); }
 
  private:
   void begin_event(std::string_view name, char phase);
