@@ -1,11 +1,12 @@
-/// Sessions that share a machine's pool, in virtual time: what the pool's policy does to the waiting
-/// of short runs, to fairness, and to the share of slots in use.
+/// Sessions that share a machine's pool, in virtual time: what the pool's policy does to the
+/// waiting of short runs, to fairness, and to the share of slots in use.
 ///
 /// The pool is the real one, which hears and says packets; its clients are played. Suites of 8
-/// workers are there from the beginning and always have a next test; how long it takes is drawn from
-/// a file of real ones. They keep their slots until the pool asks for one, and give that back at the
-/// end of the first test that ends then. Runs of 5 tests come in between, as many as use a tenth of
-/// the slots. What a program does between the pool's grant and its test takes no time here.
+/// workers are there from the beginning and always have a next test; how long it takes is drawn
+/// from a file of real ones. They keep their slots until the pool asks for one, and give that back
+/// at the end of the first test that ends then. Runs of 5 tests come in between, as many as use a
+/// tenth of the slots. What a program does between the pool's grant and its test takes no time
+/// here.
 ///
 /// Usage: pool_fleet DURATIONS [SUITES SLOTS]...
 /// DURATIONS: microseconds, separated by white space. For each two of the others a line of JSON is
@@ -39,10 +40,10 @@ constexpr std::size_t kShortRun = 5;
 constexpr double kShareOfShortRuns = 0.1;
 /// How often each suite would have had a slot for a second at the end, if they took turns; and how
 /// often when the figures begin.
-constexpr std::int64_t kTurns = 20;
-constexpr std::int64_t kTurnsBefore = 2;
+constexpr std::int64_t kTurns = 10;
+constexpr std::int64_t kTurnsBefore = 1;
 /// Virtual time is at least so long.
-constexpr Time kShortest = seconds(300);
+constexpr Time kShortest = seconds(3000);
 
 double in_seconds(Time time) { return std::chrono::duration<double>(time).count(); }
 
@@ -119,7 +120,6 @@ class Fleet {
   void settle();
   void run_test(Pool::ClientId id);
   void test_ends(Pool::ClientId id);
-  void give_back(Pool::ClientId id);
   void granted(Pool::ClientId id);
 
   std::size_t suites_;
@@ -138,7 +138,7 @@ class Fleet {
   std::mt19937_64 random_{1};
   std::vector<double> waits_;  ///< Of short runs for their first slot.
   std::vector<double> lasted_;
-  Time in_use_{};              ///< Slots by time.
+  Time in_use_{};  ///< Slots by time.
   std::uint64_t asked_back_ = 0;
   std::uint64_t in_vain_ = 0;  ///< Given back and granted to the same client.
   std::uint64_t packets_ = 0;
@@ -157,9 +157,9 @@ Fleet::Fleet(std::size_t suites, std::size_t slots, const std::vector<Time>& dur
   end_ = turn * (kTurnsBefore + kTurns);
   const Time mean = std::accumulate(durations.begin(), durations.end(), Time()) /
                     static_cast<std::int64_t>(durations.size());
-  between_short_runs_ = std::chrono::duration_cast<Time>(
-      mean * static_cast<std::int64_t>(kShortRun) /
-      (kShareOfShortRuns * static_cast<double>(slots)));
+  between_short_runs_ =
+      std::chrono::duration_cast<Time>(mean * static_cast<std::int64_t>(kShortRun) /
+                                       (kShareOfShortRuns * static_cast<double>(slots)));
 }
 
 void Fleet::say(Pool::ClientId id, const jobslots::pool::FromClient& message) {
