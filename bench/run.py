@@ -17,6 +17,15 @@ from fleet import fleet
 from grants import bursts, hand_overs
 from ledger import ledger
 from life import kill, size, start, waiting
+from machine_pool import (
+    pool_fairness,
+    pool_first_slot,
+    pool_kill,
+    pool_short_run,
+    pool_suites,
+    pool_waiting,
+)
+from pool_fleet import pool_fleet
 from rounds import be_quick
 from sharing import beside_a_neighbour, most, share
 from speed import slot
@@ -53,6 +62,13 @@ BENCHMARKS = {
         wide,
         staircase,
         tracing,
+        pool_first_slot,
+        pool_short_run,
+        pool_fairness,
+        pool_suites,
+        pool_kill,
+        pool_waiting,
+        pool_fleet,
     )
 }
 

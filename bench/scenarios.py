@@ -12,8 +12,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "scenarios"))
 
 from jobserver import Jobserver
+from processes import wait_until
 from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
 from spans import Span
+
+from pool import Pool
 
 __all__ = [
     "FIFO",
@@ -23,10 +26,12 @@ __all__ = [
     "Jobserver",
     "Make",
     "Outcome",
+    "Pool",
     "Scenario",
     "Span",
     "new_scenario",
     "run_make",
+    "wait_until",
     "write_mark",
 ]
 

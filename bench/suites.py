@@ -46,7 +46,7 @@ HUNG = 45
 
 def suites() -> list[Figure]:
     """The suites of Jinja 3.1.6 (909 tests) and Click 8.5.1 (2459) under one make -j2."""
-    _adopt_orphans()
+    adopt_orphans()
     results: dict[Way, list[Result | None]] = {way: [] for way in WAYS}
     for _ in rounds(3):
         for way, runs in results.items():
@@ -83,7 +83,7 @@ def _run(way: Way) -> Result | None:
         scenario.environment["PYTEST_ADDOPTS"] = options
         recipes = {name: f"cd {folder} && {way.command}" for name, folder in SUITES.items()}
         scenario.makefile(FIFO, **recipes)
-        begin, cpu_before = time.monotonic(), _cpu_of_children()
+        begin, cpu_before = time.monotonic(), cpu_of_children()
         process = scenario.start(*FIFO.command, "-j1" if way.in_order else "-j2")
         try:
             process.wait(HUNG)
@@ -93,19 +93,19 @@ def _run(way: Way) -> Result | None:
             return None
         seconds = time.monotonic() - begin
         outcome = scenario.end(process)
-        cpu = _cpu_of_children() - cpu_before
+        cpu = cpu_of_children() - cpu_before
     if outcome.status != 0:
         raise RuntimeError(outcome.output)
     return Result(seconds, cpu, outcome.most)
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """A broker is nobody's child: here it is this process's, so that its CPU time is counted."""
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("prctl")
 
 
-def _cpu_of_children() -> float:
+def cpu_of_children() -> float:
     """Of those that have ended: all, as a scenario leaves none."""
     with contextlib.suppress(ChildProcessError):
         while True:

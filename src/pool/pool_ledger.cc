@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <queue>
 
 namespace jobslots {
 namespace {
@@ -35,11 +37,9 @@ std::size_t PoolLedger::give_back(ClientId client, std::size_t count, Time now) 
   std::size_t given = 0;
   change(client, now, [&](Client& entry) {
     given = std::min(count, entry.held.size());
-    const std::size_t answered = std::min(given, entry.asked);
     entry.held.erase(entry.held.begin(), entry.held.begin() + static_cast<std::ptrdiff_t>(given));
-    entry.asked -= answered;
+    entry.asked -= std::min(given, entry.asked);
     entry.since = now;
-    asked_ -= answered;
     held_ -= given;
   });
   return given;
@@ -56,6 +56,7 @@ std::size_t PoolLedger::gone(ClientId client, Time now) {
 
 std::optional<PoolLedger::ClientId> PoolLedger::next(std::size_t free, Time now) const {
   std::optional<ClientId> best;
+  if (free == 0) return best;
   double least = std::numeric_limits<double>::infinity();
   for (const auto& [order, since, id] : in_line_) {
     const Client& client = clients_.at(id);
@@ -85,32 +86,40 @@ void PoolLedger::grant(ClientId client, Time now) {
 
 PoolLedger::Asked PoolLedger::ask_back(bool others_unseen, Time now) {
   Asked asked;
-  const auto again_at = [&asked](Time time) {
-    asked.again = std::min(asked.again.value_or(time), time);
-  };
   if (others_unseen) {
     for (const ClientId id : holders_) {
       const Client& client = clients_.at(id);
       while (client.unasked() > 0 && client.held.at(client.asked) + kHandOverLimit <= now) {
-        ask(id, asked);
+        ask(id, now, asked);
       }
-      if (client.unasked() > 0) again_at(client.held.at(client.asked) + kHandOverLimit);
+      if (client.unasked() > 0) asked.again_at(client.held.at(client.asked) + kHandOverLimit);
     }
   }
-  std::size_t coming = asked_;  // Those asked for already are for the first in line.
-  // Whether the client will have all that it wants.
-  const auto ask_for_all = [&](ClientId id) {
-    const Client& waiter = clients_.at(id);
-    if (waiter.spare > 0) return true;
-    const std::size_t its = std::min(coming, waiter.missing());
-    coming -= its;
-    std::size_t slots = waiter.held.size() + its;
-    while (slots < waiter.wanted && ask_for(waiter, slots, now, asked)) ++slots;
-    return slots >= waiter.wanted;
+  // The claims in the order in which they are served. Of those in line only the first one is there:
+  // who is behind another one has used more.
+  std::priority_queue<Claim, std::vector<Claim>, std::greater<>> claims;
+  const auto add = [&](ClientId id, std::size_t slots) {
+    const Client& client = clients_.at(id);
+    if (client.spare > 0) return false;
+    if (slots < client.wanted) claims.push({has(client, slots, now), id, slots});
+    return true;
   };
-  // Who is behind another one without a slot has used more.
-  std::ranges::find_if_not(in_line_, ask_for_all, [](const Order& order) { return get<2>(order); });
-  std::ranges::for_each(waiting_holders_, ask_for_all);
+  auto line = in_line_.begin();
+  const auto add_next_in_line = [&] {
+    while (line != in_line_.end() && !add(get<2>(*line++), 0)) continue;
+  };
+  add_next_in_line();
+  for (const ClientId id : waiting_holders_) add(id, clients_.at(id).held.size());
+  if (claims.empty()) return asked;
+  std::size_t answered = coming(now, asked);
+  // Where a slot cannot be asked for, it cannot be for who comes after.
+  for (; !claims.empty(); answered -= std::min<std::size_t>(answered, 1)) {
+    const Claim claim = claims.top();
+    if (answered == 0 && !ask_for(claim, now, asked)) break;
+    claims.pop();
+    if (claim.slots == 0) add_next_in_line();
+    add(claim.client, claim.slots + 1);
+  }
   return asked;
 }
 
@@ -164,13 +173,13 @@ void PoolLedger::change(ClientId id, Time now, Change what) {
   enter_lines(id, client);
 }
 
-/// From when on the holder may be asked for a slot for the waiting client, which has or will have
-/// so many (rule 3), as far as that can be told now; nothing where it has none to be asked for.
-std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const Client& waiter,
-                                                    std::size_t slots, Time now) {
+/// From when on the holder may be asked for the slot that is claimed (rule 3), as far as that can
+/// be told now; nothing where it has none to be asked for.
+std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const Claim& claim,
+                                                    Time now) {
   if (holder.unasked() == 0) return std::nullopt;
   const Time old_enough = holder.held.at(holder.asked) + kYieldAfter;
-  const double ahead = has(holder, holder.unasked() - 1, now) - has(waiter, slots, now);
+  const double ahead = has(holder, holder.unasked() - 1, now) - claim.has;
   if (ahead > kQuantum) return old_enough;
   // Its use grows by that much a second at most.
   const double growth = static_cast<double>(holder.held.size()) / holder.weight;
@@ -178,15 +187,28 @@ std::optional<PoolLedger::Time> PoolLedger::may_ask(const Client& holder, const 
   return std::max(old_enough, now + std::max(std::chrono::duration_cast<Time>(until), kYieldAfter));
 }
 
-/// Asks for one slot for the waiting client. Whether that was possible now.
-bool PoolLedger::ask_for(const Client& waiter, std::size_t slots, Time now, Asked& asked) {
+/// How many slots have been asked for and are soon to come.
+std::size_t PoolLedger::coming(Time now, Asked& asked) const {
+  std::size_t slots = 0;
+  for (const ClientId id : holders_) {
+    const Client& client = clients_.at(id);
+    const Time patience = client.asked_at + kPatience;
+    if (client.asked == 0 || patience <= now) continue;
+    slots += client.asked;
+    asked.again_at(patience);
+  }
+  return slots;
+}
+
+/// Asks for one slot for the claim. Whether that was possible now.
+bool PoolLedger::ask_for(const Claim& claim, Time now, Asked& asked) {
   std::optional<ClientId> best;
   double most = 0;
   for (const ClientId id : holders_) {
     const Client& holder = clients_.at(id);
-    const auto from = &holder == &waiter ? std::nullopt : may_ask(holder, waiter, slots, now);
+    const auto from = id == claim.client ? std::nullopt : may_ask(holder, claim, now);
     if (from && *from > now) {
-      asked.again = std::min(asked.again.value_or(*from), *from);
+      asked.again_at(*from);
     } else if (from) {
       if (const double it_has = has(holder, holder.unasked(), now); it_has > most) {
         best = id;
@@ -194,13 +216,16 @@ bool PoolLedger::ask_for(const Client& waiter, std::size_t slots, Time now, Aske
       }
     }
   }
-  if (best) ask(*best, asked);
-  return best.has_value();
+  if (!best) return false;
+  ask(*best, now, asked);
+  return true;
 }
 
-void PoolLedger::ask(ClientId id, Asked& asked) {
-  ++clients_.at(id).asked;
-  ++asked_;
+void PoolLedger::ask(ClientId id, Time now, Asked& asked) {
+  Client& client = clients_.at(id);
+  ++client.asked;
+  client.asked_at = now;
+  asked.again_at(now + kPatience);
   asked.clients.push_back(id);
 }
 

@@ -24,6 +24,7 @@
 /// A pure state machine: it has no descriptor, no clock and no thread; time is what the caller says
 /// it is (any steady clock, never going back). The slots that are free are the caller's.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -48,6 +49,7 @@ class PoolLedger {
   static constexpr double kWorth =
       std::chrono::duration<double>(kHalfLife).count() / std::numbers::ln2;
   static constexpr double kQuantum = 0.1;
+  static constexpr Time kPatience = std::chrono::milliseconds(100);
   static constexpr Time kHandOverLimit = std::chrono::milliseconds(100);
 
   /// The client is there, and has so many slots already: it got them from a pool that has died.
@@ -67,7 +69,9 @@ class PoolLedger {
 
   struct Asked {
     std::vector<ClientId> clients;  ///< Each is to be asked for one slot more.
-    std::optional<Time> again;      ///< When to ask again though nothing happens.
+    std::optional<Time> again{};    ///< When to ask again though nothing happens.
+
+    void again_at(Time time) { again = std::min(again.value_or(time), time); }
   };
   /// Whom to ask for a slot now; they count as asked.
   Asked ask_back(bool others_unseen, Time now);
@@ -78,6 +82,7 @@ class PoolLedger {
     std::size_t spare = 0;
     std::deque<Time> held{};  ///< When it got each slot, the oldest first.
     std::size_t asked = 0;    ///< How many of these are asked back, the oldest first.
+    Time asked_at{};          ///< When it was asked last.
     double used = 0;          ///< Slot-seconds, halved every kHalfLife, at `used_at`.
     Time used_at{};
     Time since{};  ///< When it got or gave back a slot, or began to wait.
@@ -98,6 +103,14 @@ class PoolLedger {
   /// Waiting clients without a slot, in the order in which they are served: their use falls by the
   /// same factor, so that its logarithm plus the time in half-lives stays what it is.
   using Order = std::tuple<double, Time, ClientId>;
+  /// A slot that somebody waits for: what the client has by rule 1, and the slots that it has or is
+  /// to have before this one.
+  struct Claim {
+    double has;
+    ClientId client;
+    std::size_t slots;
+    bool operator>(const Claim& other) const { return has > other.has; }
+  };
 
   static Order order_of(ClientId id, const Client& client);
   /// What the client has by rule 1, where it has so many slots.
@@ -111,17 +124,16 @@ class PoolLedger {
   void enter_lines(ClientId id, Client& client);
   template <class Change>
   void change(ClientId id, Time now, Change what);
-  static std::optional<Time> may_ask(const Client& holder, const Client& waiter, std::size_t slots,
-                                     Time now);
-  bool ask_for(const Client& waiter, std::size_t slots, Time now, Asked& asked);
-  void ask(ClientId id, Asked& asked);
+  static std::optional<Time> may_ask(const Client& holder, const Claim& claim, Time now);
+  std::size_t coming(Time now, Asked& asked) const;
+  bool ask_for(const Claim& claim, Time now, Asked& asked);
+  void ask(ClientId id, Time now, Asked& asked);
 
   std::map<ClientId, Client> clients_;
   std::set<Order> in_line_;             ///< Who waits and has no slot.
   std::set<ClientId> waiting_holders_;  ///< Who waits for more.
   std::set<ClientId> holders_;
   std::size_t held_ = 0;
-  std::size_t asked_ = 0;
 };
 
 }  // namespace jobslots

@@ -166,6 +166,31 @@ TEST_F(PoolLedgerTest, ANewClientGetsASlotAtOnceBesideFullOnes) {
   EXPECT_EQ(asked().size(), 1U);
 }
 
+TEST_F(PoolLedgerTest, ASlotIsAskedForEachThatHasNone) {
+  joins_and_wants(1, 8);
+  joins_and_wants(2, 8);
+  give_out(2);
+  pass(seconds(1));
+  joins_and_wants(3, 8);
+  joins_and_wants(4, 8);
+  EXPECT_THAT(asked(), ElementsAre(1, 2)) << "though the first in line is due no second slot";
+}
+
+TEST_F(PoolLedgerTest, WhereTheOneThatIsAskedTakesLongAnotherOneIsAskedToo) {
+  joins_and_wants(1, 8);
+  joins_and_wants(2, 8);
+  give_out(2);
+  pass(seconds(1));
+  joins_and_wants(3, 1);
+  EXPECT_THAT(asked(), ElementsAre(1));
+  EXPECT_EQ(ledger_.ask_back(false, now_).again, now_ + PoolLedger::kPatience);
+  pass(PoolLedger::kPatience);
+  EXPECT_THAT(asked(), ElementsAre(2));
+  give_back(2);
+  EXPECT_THAT(give_out(1), ElementsAre(3));
+  EXPECT_THAT(asked(), IsEmpty());
+}
+
 TEST_F(PoolLedgerTest, AHeavierClientIsDueMore) {
   join(1, 3);
   join(2, 1);
