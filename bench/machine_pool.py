@@ -108,7 +108,7 @@ def pool_short_run() -> list[Figure]:
     seconds = 0.5
     full = [f"full{n}" for n in range(4)]
     values, others, most = [], [], []
-    for _ in rounds(3):
+    for _ in rounds(2):
         with new_pool(2) as (scenario, _):
             scenario.suite("short", 5, seconds)
             others.append(_time_of(scenario, "short"))

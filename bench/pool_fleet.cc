@@ -40,10 +40,10 @@ constexpr std::size_t kShortRun = 5;
 constexpr double kShareOfShortRuns = 0.1;
 /// How often each suite would have had a slot for a second at the end, if they took turns; and how
 /// often when the figures begin.
-constexpr std::int64_t kTurns = 10;
+constexpr std::int64_t kTurns = 5;
 constexpr std::int64_t kTurnsBefore = 1;
 /// Virtual time is at least so long.
-constexpr Time kShortest = seconds(3000);
+constexpr Time kShortest = seconds(600);
 
 double in_seconds(Time time) { return std::chrono::duration<double>(time).count(); }
 
