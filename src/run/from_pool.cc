@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "jobslots/makeflags.h"
@@ -14,6 +15,10 @@
 
 namespace jobslots {
 namespace {
+
+/// Between two tries to reach a pool that has gone, and how long one of them may take.
+constexpr std::chrono::milliseconds kConnectPause{200};
+constexpr std::chrono::milliseconds kConnectPatience{500};
 
 /// One slot of a pool for the command itself; what it starts takes more from the pool's fifo.
 class FromPool : public Provision {
@@ -46,11 +51,14 @@ class FromPool : public Provision {
   }
   bool prepare_exec() const override { return true; }
 
-  int watched() const override { return pool_.fd(); }
+  int watched() const override { return pool_.lost() ? -1 : pool_.fd(); }
+  int look_after() const override {
+    return pool_.lost() ? static_cast<int>(kConnectPause.count()) : -1;
+  }
   /// The command keeps its slot to its end, whatever the pool asks for, and whether it dies.
   void look() override {
     pool_.receive();
-    if (pool_.lost()) static_cast<void>(pool_.reconnect());
+    if (pool_.lost()) static_cast<void>(pool_.reconnect(kConnectPatience));
   }
 
   std::string finish() override {
