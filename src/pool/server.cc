@@ -38,8 +38,9 @@ Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned j
   if (const auto* why = std::get_if<Unavailable>(&fifo)) return *why;
   unlink(place.socket().c_str());
   UniqueFd listening = listen_at(place.socket());
+  if (!listening) return failed("no socket " + place.socket());
   UniqueFd socket_file(open(place.socket().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!listening || !socket_file) return failed("no socket " + place.socket());
+  if (!socket_file) return failed("no socket " + place.socket());
   UniqueFd watch(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!watch ||
       inotify_add_watch(watch.get(), place.directory.c_str(),

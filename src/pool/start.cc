@@ -9,9 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <utility>
 
 #include "system/processes.h"
 #include "system/wait.h"
@@ -29,14 +29,17 @@ Unavailable cannot_start(const PoolPlace& place, const std::string& why, const s
   return {Reason::kSystem, "no pool can be started in " + place.directory + ": " + why, cure};
 }
 
-/// What the program that serves has printed before it ended: why it cannot, and the cure.
-std::pair<std::string, std::string> read_report(int report) {
+/// What there is in the pipe, whose writers have ended.
+std::string read_report(int report) {
   std::string text(PIPE_BUF, '\0');
   const ssize_t size = is_readable(report) ? read(report, text.data(), text.size()) : 0;
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  return {text.substr(0, end), text.substr(std::min(end + 1, text.size()))};
+  return text;
 }
+
+/// In the report of a child that could not be executed.
+constexpr char kNoSuchProgram = '?';
+constexpr char kNotExecutable = '!';
 
 }  // namespace
 
@@ -62,21 +65,24 @@ std::optional<Unavailable> start_pool(const PoolPlace& place) {
     dup2(lock.get(), STDIN_FILENO);
     dup2(report_writing.get(), STDOUT_FILENO);
     execvp(arguments[0], arguments.data());
-    _exit(errno == ENOENT ? 127 : 126);
+    const char why_not = errno == ENOENT ? kNoSuchProgram : kNotExecutable;
+    [[maybe_unused]] const ssize_t written = write(STDOUT_FILENO, &why_not, 1);
+    _exit(EXIT_FAILURE);
   }
+  // Where SIGCHLD is ignored, as in a session's broker, the status is not known: wait(2).
   int status = 0;
   while (starter > 0 && waitpid(starter, &status, 0) < 0 && errno == EINTR) continue;
-  if (starter > 0 && status == 0) return std::nullopt;
+  const std::string text = read_report(report_reading.get());
+  if (starter > 0 && status == 0 && text.empty()) return std::nullopt;
   if (!is_same_file(place.lock(), lock.get())) return std::nullopt;  // Its folder is not there.
-  // 127 is what the child above ends with where there is no such program.
-  if (starter > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+  if (text.size() > 1) {
+    const std::size_t end = std::min(text.find('\n'), text.size() - 1);
+    return cannot_start(place, text.substr(0, end), text.substr(end + 1));
+  }
+  if (text == std::string(1, kNoSuchProgram)) {
     return Unavailable{Reason::kSystem,
                        "no pool can be started: there is no program " + name + " on PATH",
                        "install pytest-xdist-gnumake, or add the folder of jobslots to PATH"};
-  }
-  if (starter > 0) {
-    const auto [finding, cure] = read_report(report_reading.get());
-    if (!finding.empty()) return cannot_start(place, finding, cure);
   }
   return Unavailable{Reason::kSystem, "no pool can be started: " + name + " does not run",
                      "reinstall pytest-xdist-gnumake"};
