@@ -4,7 +4,8 @@ Sessions have no implicit slot there, so that nothing is allowed for a killed co
 are, from the signal on (docs/reliability.md has the reasons):
 
 - all that a session runs whose broker was killed, and what runs inside it: it has no slots;
-- all that a make runs which was killed: what it had started goes on by itself;
+- all that a make runs which was killed or interrupted: what it had started goes on, and make
+  closes its jobserver at once;
 - one thing of a command whose `jobslots run` was killed: its slot is the pool's again;
 - one thing of each session inside another (in a test, or below a make) that was hit, or whose outer
   one was: its implicit slot is the outer one's;
@@ -61,7 +62,9 @@ def _is_in(session: str, outer: str) -> bool:
 
 def _is_without_slots(hit: Sent, session: str) -> bool:
     role, killed = hit.target.role, hit.number == signal.SIGKILL
-    return killed and (role == "broker" or (role == "make" and hit.target.session == session))
+    if role == "broker":
+        return killed
+    return hit.target.session == session and (role == "make" or (role == "run" and not killed))
 
 
 def _lets_go(hit: Sent) -> bool:

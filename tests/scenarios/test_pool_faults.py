@@ -78,6 +78,24 @@ def test_a_pool_that_does_not_answer(scenario: Scenario, make_pool: MakePool) ->
     pool.close()
 
 
+def test_a_pool_is_stopped_for_long(scenario: Scenario, make_pool: MakePool) -> None:
+    """A session that has given its slot back goes on with one of its own."""
+    pool = make_pool(2)
+    scenario.suite("a", 60, 0.1)
+    # The worker has no test at hand when one has ended, and so keeps no slot.
+    session = scenario.start(*PYTEST, "-n1", "--maxschedchunk=1", "a")
+    wait_until(lambda: _tests(scenario, "a") > 5)
+    stopped = pool.process()
+    os.kill(stopped, signal.SIGSTOP)
+    output, _ = session.communicate(timeout=120)
+    assert "60 passed" in output, output
+    assert f"the pool in {pool.folder} does not answer: 0 job slots are kept" in output
+    assert ": this session goes on with one job slot" in output
+    os.kill(stopped, signal.SIGCONT)
+    scenario.check_nothing_left()
+    pool.close()
+
+
 def test_a_pool_that_is_stopped_for_a_while(scenario: Scenario, make_pool: MakePool) -> None:
     """A session goes on with the slot that it has, and has another one afterwards."""
     pool = make_pool(2)
@@ -86,14 +104,14 @@ def test_a_pool_that_is_stopped_for_a_while(scenario: Scenario, make_pool: MakeP
     scenario.suite("b", 300, 0.02)
     first = scenario.start(*PYTEST, "-n1", "a")
     long.wait()
-    second = scenario.start(*PYTEST, "-n2", "--maxschedchunk=1", "b")
+    second = scenario.start(*PYTEST, "-n2", "b")
     wait_until(lambda: _tests(scenario, "b") > 5)
     os.kill(pool.process(), signal.SIGSTOP)
     before = _tests(scenario, "b")
     wait_until(lambda: _tests(scenario, "b") > before + 20)
     long.let_go()
-    first.communicate(timeout=60)
     os.kill(pool.process(), signal.SIGCONT)
+    first.communicate(timeout=60)
     output, _ = second.communicate(timeout=60)
     assert "300 passed" in output, output
     spans = read_spans(scenario.log)
