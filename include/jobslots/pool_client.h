@@ -121,6 +121,15 @@ class PoolClient {
   [[nodiscard]] std::optional<Unavailable> reconnect(
       std::chrono::milliseconds patience = kPatience);
 
+  /// Whether the pool has answered all that it was told. It does so at once, whether there is a
+  /// slot or not.
+  bool answered() const;
+  /// Leaves a pool that does not answer: lost() holds then.
+  void abandon();
+  /// While lost(): the program has one slot more, which nobody has granted, so that it does not
+  /// stand still where there is no pool any more. The next pool is told of it.
+  void assume_slot();
+
   // What `jobslots status` shows.
 
   void set_title(std::string title);

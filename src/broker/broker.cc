@@ -11,10 +11,6 @@ namespace {
 
 using Source = Connections::Source;
 
-/// How long events of a trace may wait for others to be written with them. A write needs another
-/// thread, and is waited for.
-constexpr Session::Time kTraceDelay = std::chrono::milliseconds(10);
-
 Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
@@ -41,6 +37,7 @@ bool Broker::run() {
   } catch (const std::exception& error) {
     log_.line(monotonic_now(), "gives up:", error.what());
     give_back_all_tokens();
+    trace_.write(session_);
     return false;
   }
 }
@@ -49,7 +46,7 @@ void Broker::serve() {
   while (!session_.over() || !slots_->all_returned()) {
     settle();
     record_free();
-    write_trace_if_due();
+    if (trace_.write_if_due(session_, now_)) carry_out_effects();
     connections_.watch(now_);
     slots_->watch(session_.need(now_), now_);
     const std::vector<Poller::Tag> events = poller_.wait(wait_limit());
@@ -61,7 +58,7 @@ void Broker::serve() {
       now_ = monotonic_now();
     }
   }
-  write_trace();
+  if (trace_.write(session_)) carry_out_effects();
 }
 
 std::optional<Session::Time> Broker::wait_limit() const {
@@ -70,7 +67,7 @@ std::optional<Session::Time> Broker::wait_limit() const {
   if (const auto again = connections_.watch_again()) at(*again);
   if (const auto again = implicit_slot_.try_again()) at(*again);
   if (const auto again = slots_->again()) at(*again);
-  if (trace_due_) at(*trace_due_);
+  if (const auto due = trace_.due()) at(*due);
   return until ? std::optional(*until - now_) : std::nullopt;
 }
 
@@ -167,21 +164,6 @@ void Broker::give_back_all_tokens() {
   slots_->finish();
 }
 
-void Broker::write_trace_if_due() {
-  if (!trace_due_ && session_.has_trace()) trace_due_ = now_ + kTraceDelay;
-  if (trace_due_ && *trace_due_ <= now_) write_trace();
-}
-
-void Broker::write_trace() {
-  trace_due_.reset();
-  if (!trace_) return;
-  if (std::string why = trace_->append(session_.take_trace()); !why.empty()) {
-    trace_.reset();
-    session_.trace_ended(std::move(why));
-    carry_out_effects();
-  }
-}
-
 /// Whether there was any.
 bool Broker::carry_out_effects() {
   bool any = false;
@@ -211,16 +193,6 @@ void Broker::carry_out(const Session::Examine& examine) {
 void Broker::carry_out(const Session::Return& token) {
   log_.line(now_, "returns a token");
   slots_->give_back(token.token);
-}
-
-void Broker::carry_out(const Session::OpenTrace& trace) {
-  auto file = TraceFile::open(trace.file);
-  if (const auto* why = std::get_if<std::string>(&file)) {
-    session_.trace_ended(*why);
-  } else {
-    trace_ = std::get<TraceFile>(std::move(file));
-    session_.trace_opened(now_);
-  }
 }
 
 }  // namespace jobslots

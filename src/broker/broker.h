@@ -17,8 +17,8 @@
 #include "broker/connections.h"
 #include "broker/implicit_slot.h"
 #include "broker/log.h"
+#include "broker/session_trace.h"
 #include "broker/slots.h"
-#include "broker/trace_file.h"
 #include "session/session.h"
 #include "system/poller.h"
 
@@ -51,8 +51,6 @@ class Broker {
   bool take_tokens();
 
   void give_back_all_tokens();
-  void write_trace_if_due();
-  void write_trace();
 
   bool carry_out_effects();
   void signal(ClientId client, int number);
@@ -64,7 +62,7 @@ class Broker {
   void carry_out(const Session::Examine& examine);
   void carry_out(const Session::Return& token);
   void carry_out(const Session::SetTitle& set) { slots_->set_title(set.title); }
-  void carry_out(const Session::OpenTrace& trace);
+  void carry_out(const Session::OpenTrace& trace) { trace_.open(session_, trace.file, now_); }
 
   Session::Time now_;  ///< When the event came that is being handled.
   Log log_;
@@ -75,8 +73,7 @@ class Broker {
   ImplicitSlot implicit_slot_;
   std::optional<Peer> controller_;  ///< Until it is one of the connections.
 
-  std::optional<TraceFile> trace_;
-  std::optional<Session::Time> trace_due_;  ///< When events that wait are to be written.
+  SessionTrace trace_;
 };
 
 }  // namespace jobslots

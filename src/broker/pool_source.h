@@ -12,7 +12,8 @@
 
 namespace jobslots {
 
-/// When the pool dies, the session keeps what it has, and says so to the next one.
+/// When the pool dies, or does not answer, the session keeps what it has, and says so to the next
+/// one. Where there is no next one, and it has nothing, it goes on with one slot.
 class PoolSource : public SlotSource {
  public:
   /// The poller must outlive this; it knows what is watched here by the tag.
@@ -22,7 +23,7 @@ class PoolSource : public SlotSource {
   unsigned job_slots() const override { return pool_.job_slots(); }
   void watch(const Need& need, Time now) override;
   void look(Time now) override;
-  std::optional<Time> again() const override { return connect_again_; }
+  std::optional<Time> again() const override;
 
   std::size_t free(const Need& need) const override;
   bool is_settled(const Need& need) const override;
@@ -43,13 +44,17 @@ class PoolSource : public SlotSource {
   std::size_t wanted(const Need& need) const { return taken_ + need.tokens; }
   void give_back(std::size_t count);
   void lose(Time now);
+  void connect(Time now);
 
   Poller& poller_;
   Poller::Tag tag_;
   PoolClient pool_;
   std::size_t taken_ = 0;  ///< Those that the session has.
   std::size_t told_ = 0;   ///< How many of those that are asked back the session knows of.
+  std::optional<Time> unanswered_since_;
   std::optional<Time> connect_again_;
+  Time lost_since_{};
+  bool alone_ = false;  ///< It goes on without a pool.
   std::string note_;
 };
 

@@ -46,21 +46,29 @@ PoolServer::Time linger() {
   return seconds ? std::chrono::seconds(*seconds) : kLinger;
 }
 
+/// To start_pool(), which reads what is printed.
+int report(const Unavailable& why) {
+  std::printf("%s\n%s", why.finding().c_str(), why.cure().c_str());
+  return EXIT_FAILURE;
+}
+
 int serve(const std::string& directory) {
   UniqueFd lock(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  close_all_descriptors_but({lock.get()});
-  // The numbers of the standard streams are to mean nothing here.
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) open("/dev/null", O_RDWR);
+  close_all_descriptors_but({lock.get(), STDOUT_FILENO});
+  // The numbers of the other standard streams are to mean nothing here.
+  open("/dev/null", O_RDWR);
+  open("/dev/null", O_RDWR);
   ignore_all_signals_but_faults();
   allow_many_descriptors();
   if (chdir("/") != 0) return EXIT_FAILURE;
   const auto jobs = allowed_jobs(std::getenv);
-  if (std::holds_alternative<Unavailable>(jobs)) return EXIT_FAILURE;
+  if (const auto* why = std::get_if<Unavailable>(&jobs)) return report(*why);
   auto server =
       PoolServer::create({directory}, std::move(lock), std::get<unsigned>(jobs), linger());
-  if (std::holds_alternative<Unavailable>(server)) return EXIT_FAILURE;
+  if (const auto* why = std::get_if<Unavailable>(&server)) return report(*why);
   // Who starts it waits for this process, and the pool is to be nobody's child.
   if (fork() != 0) _exit(EXIT_SUCCESS);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
   return std::get<PoolServer>(server).run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -47,9 +47,9 @@ Unavailable unusable(const PoolPlace& place, const std::string& why, std::string
 
 Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::Hello& hello,
                                             bool start, std::chrono::milliseconds patience) {
-  if (auto why = place.prepare()) return *why;
   const auto end = Clock::now() + patience;
   do {
+    if (auto why = place.prepare()) return *why;
     UniqueFd socket = connect_to(place.socket());
     if (socket) {
       if (!Peer(UniqueFd(dup(socket.get()))).same_user()) {
@@ -76,7 +76,9 @@ Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::
     }
     std::this_thread::sleep_for(kRetry);
   } while (Clock::now() < end);
-  return unusable(place, "does not answer");
+  return unusable(place, "does not answer",
+                  "end the process that has " + place.lock() +
+                      " open, or name another folder: JOBSLOTS_POOL=/path/of/a/folder");
 }
 
 void PoolConnection::send(const pool::FromClient& message) {

@@ -30,6 +30,8 @@ class PoolConnection {
   bool lost() const { return lost_; }
 
   void send(const pool::FromClient& message);
+  /// As if the pool had gone.
+  void abandon() { lost_ = true; }
   /// The next message, or nothing where there is none now or the pool has gone.
   std::optional<pool::ToClient> receive();
   /// Waits for it at most so long.

@@ -9,13 +9,16 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pool/place.h"
+#include "system/processes.h"
+
 namespace jobslots {
 namespace {
 
 constexpr char kToken = '+';
 
 Unavailable failed(const std::string& path) {
-  return {Reason::kSystem, "the pool's fifo " + path + ": " + std::strerror(errno)};
+  return {Reason::kSystem, "the pool's fifo " + path + ": " + std::strerror(errno), kMakeRoom};
 }
 
 bool is_fifo(const std::string& path) {
@@ -63,10 +66,15 @@ void PoolFifo::put(std::size_t count) {
   [[maybe_unused]] const ssize_t written = write(writing_.get(), tokens.data(), count);
 }
 
+bool PoolFifo::is_in_place() const { return is_same_file(path_, writing_.get()); }
+
 int PoolFifo::reading_fd() {
+  constexpr int kHow = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+  // Another fifo, or none, may be at the path.
   if (!reading_) {
-    reading_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+    reading_ = UniqueFd(::open(descriptor_path(getpid(), writing_.get()).c_str(), kHow));
   }
+  if (!reading_) reading_ = UniqueFd(::open(path_.c_str(), kHow | O_NOFOLLOW));
   return reading_.get();
 }
 

@@ -27,6 +27,9 @@ class PoolFifo : public PoolStore {
   bool try_take() override;
   void put(std::size_t count) override;
 
+  /// Whether it is still at its path.
+  bool is_in_place() const;
+
   /// The reading end, opened where it is not: readable when there is a token. Owned by this.
   int reading_fd();
   bool is_reading() const { return static_cast<bool>(reading_); }

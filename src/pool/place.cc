@@ -72,6 +72,13 @@ std::optional<Unavailable> PoolPlace::prepare() const {
   return std::nullopt;
 }
 
+bool is_same_file(const std::string& path, int fd) {
+  struct stat at_path {};
+  struct stat opened {};
+  return lstat(path.c_str(), &at_path) == 0 && fstat(fd, &opened) == 0 &&
+         at_path.st_dev == opened.st_dev && at_path.st_ino == opened.st_ino;
+}
+
 unsigned weight_here(const GetEnv& getenv) {
   constexpr unsigned kMost = 1000;
   const char* const text = getenv(kWeightVariable);

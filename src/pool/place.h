@@ -36,6 +36,13 @@ struct PoolPlace {
   std::optional<Unavailable> prepare() const;
 };
 
+/// The cure where the place cannot take what belongs there.
+inline constexpr const char* kMakeRoom =
+    "make room there, or name another folder: JOBSLOTS_POOL=/path/of/a/folder";
+
+/// Whether the file at the path, no link, is the one that is open.
+bool is_same_file(const std::string& path, int fd);
+
 inline constexpr std::string_view kMachinePool = "machine";
 inline constexpr std::string_view kPoolOff = "off";
 

@@ -193,6 +193,17 @@ std::optional<Unavailable> PoolClient::reconnect(std::chrono::milliseconds patie
   return std::nullopt;
 }
 
+bool PoolClient::answered() const { return state_ && state_->unsettled == 0; }
+
+void PoolClient::abandon() {
+  if (State* const state = mine()) state->pool.abandon();
+}
+
+void PoolClient::assume_slot() {
+  State* const state = mine();
+  if (state != nullptr && lost()) ++state->held;
+}
+
 void PoolClient::set_title(std::string title) {
   State* const state = mine();
   if (state == nullptr) return;

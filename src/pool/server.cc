@@ -1,5 +1,6 @@
 #include "pool/server.h"
 
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ constexpr std::chrono::seconds kFirstLinger{5};
 PoolServer::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 Unavailable failed(const std::string& what) {
-  return {Reason::kSystem, what + ": " + std::strerror(errno)};
+  return {Reason::kSystem, what + ": " + std::strerror(errno), kMakeRoom};
 }
 
 }  // namespace
@@ -38,6 +39,8 @@ Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned j
   unlink(place.socket().c_str());
   UniqueFd listening = listen_at(place.socket());
   if (!listening) return failed("no socket " + place.socket());
+  UniqueFd socket_file(open(place.socket().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!socket_file) return failed("no socket " + place.socket());
   UniqueFd watch(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!watch ||
       inotify_add_watch(watch.get(), place.directory.c_str(),
@@ -49,16 +52,17 @@ Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned j
   auto poller = Poller::create();
   if (const auto* why = std::get_if<Unavailable>(&poller)) return *why;
   Pool pool(job_slots, place.fifo(), follows_another, monotonic_now());
-  return PoolServer(std::move(place), std::move(lock), std::move(listening), std::move(watch),
-                    std::get<PoolFifo>(std::move(fifo)), std::get<Poller>(std::move(poller)),
-                    std::move(pool), linger);
+  return PoolServer(std::move(place), std::move(lock), std::move(listening), std::move(socket_file),
+                    std::move(watch), std::get<PoolFifo>(std::move(fifo)),
+                    std::get<Poller>(std::move(poller)), std::move(pool), linger);
 }
 
-PoolServer::PoolServer(PoolPlace place, UniqueFd lock, UniqueFd listening, UniqueFd folder_watch,
-                       PoolFifo fifo, Poller poller, Pool pool, Time linger)
+PoolServer::PoolServer(PoolPlace place, UniqueFd lock, UniqueFd listening, UniqueFd socket_file,
+                       UniqueFd folder_watch, PoolFifo fifo, Poller poller, Pool pool, Time linger)
     : place_(std::move(place)),
       lock_(std::move(lock)),
       listening_(std::move(listening)),
+      socket_file_(std::move(socket_file)),
       folder_watch_(std::move(folder_watch)),
       fifo_(std::move(fifo)),
       poller_(std::move(poller)),
@@ -81,6 +85,7 @@ bool PoolServer::run() {
 
 void PoolServer::serve() {
   poller_.watch(folder_watch_.get(), kReadable, tag_of(Source::kFolder));
+  look_at_folder();  // It may have been removed before it was watched.
   for (settle(); !is_over(); settle()) {
     listener_.watch(poller_, listening_.get(), tag_of(Source::kListener), now_);
     const auto events = poller_.wait(wait_limit());
@@ -88,6 +93,7 @@ void PoolServer::serve() {
     for (const Poller::Tag event : events) handle(event);
   }
   if (removed_) {
+    while (fifo_.try_take()) continue;  // A make that has it open gets no more from there.
     leave_mark();
   } else {
     unlink(place_.socket().c_str());
@@ -142,9 +148,8 @@ void PoolServer::look_at_folder() {
       if ((event->mask & IN_CLOSE_WRITE) != 0) look_again_ = now_ + kLookAgain;
     }
   }
-  struct stat lock {};
-  removed_ = fstat(lock_.get(), &lock) != 0 || lock.st_nlink == 0 ||
-             access(place_.socket().c_str(), F_OK) != 0 || access(place_.fifo().c_str(), F_OK) != 0;
+  removed_ = !is_same_file(place_.lock(), lock_.get()) ||
+             !is_same_file(place_.socket(), socket_file_.get()) || !fifo_.is_in_place();
 }
 
 void PoolServer::settle() {

@@ -36,8 +36,8 @@ class PoolServer {
  private:
   enum class Source : unsigned { kListener, kFolder, kTokens, kSocket, kStayer };
 
-  PoolServer(PoolPlace place, UniqueFd lock, UniqueFd listening, UniqueFd folder_watch,
-             PoolFifo fifo, Poller poller, Pool pool, Time linger);
+  PoolServer(PoolPlace place, UniqueFd lock, UniqueFd listening, UniqueFd socket_file,
+             UniqueFd folder_watch, PoolFifo fifo, Poller poller, Pool pool, Time linger);
   static Poller::Tag tag_of(Source source, std::uint64_t number = 0);
 
   void serve();
@@ -55,6 +55,7 @@ class PoolServer {
   PoolPlace place_;
   UniqueFd lock_;
   UniqueFd listening_;
+  UniqueFd socket_file_;   ///< What listens is to be found by this.
   UniqueFd folder_watch_;  ///< inotify(7) of the folder and the fifo.
   PoolFifo fifo_;
   Poller poller_;

@@ -47,8 +47,8 @@ int wait_for_end(pid_t pid, const HeldSignals& signals, Provision& provision) {
   for (;;) {
     std::array<pollfd, 2> both{pollfd{signals.fd(), POLLIN, 0},
                                pollfd{provision.watched(), POLLIN, 0}};
-    poll(both.data(), both.size(), -1);
-    if (both[1].revents != 0) provision.look();
+    const int ready = poll(both.data(), both.size(), provision.look_after());
+    if (ready == 0 || both[1].revents != 0) provision.look();
     if (both[0].revents == 0) continue;
     const signalfd_siginfo signal = signals.next();
     const auto number = static_cast<int>(signal.ssi_signo);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,10 @@
 
 namespace jobslots {
 namespace {
+
+/// Between two tries to reach a pool that has gone, and how long one of them may take.
+constexpr std::chrono::milliseconds kConnectPause{200};
+constexpr std::chrono::milliseconds kConnectPatience{500};
 
 /// The implicit slot of the job that this program belongs to, as it is started by a test of a
 /// session of this pool, or below another `jobslots run`: where nobody else has it, it is the
@@ -78,11 +83,14 @@ class FromPool : public Provision {
   }
   bool prepare_exec() const override { return true; }
 
-  int watched() const override { return pool_.fd(); }
+  int watched() const override { return pool_.lost() ? -1 : pool_.fd(); }
+  int look_after() const override {
+    return pool_.lost() ? static_cast<int>(kConnectPause.count()) : -1;
+  }
   /// The command keeps its slot to its end, whatever the pool asks for, and whether it dies.
   void look() override {
     pool_.receive();
-    if (pool_.lost()) static_cast<void>(pool_.reconnect());
+    if (pool_.lost()) static_cast<void>(pool_.reconnect(kConnectPatience));
   }
 
   std::string finish() override {

@@ -33,6 +33,8 @@ class Provision {
   virtual bool prepare_exec() const = 0;
   /// While the command runs: a descriptor that is readable when look() is to be called, or -1.
   virtual int watched() const { return -1; }
+  /// After how many milliseconds it is to be called though nothing happens; -1: never.
+  virtual int look_after() const { return -1; }
   virtual void look() {}
   /// Gives the slot back when the command has ended. A line about tokens that clients have lost or
   /// invented; empty where all is well.

@@ -2,12 +2,12 @@
 
 As a program, for `make soak`:
 
-    python tests/scenarios/chaos.py --rounds 300 | --minutes 60 [--seed S]
+    python tests/scenarios/chaos.py --rounds 300 | --minutes 60 [--seed S] [--pool]
 
-All choices of a round follow from its seed; when things happen does not. A round finds fault with
-a token that is missing from its jobserver or one too many in it, with more than N things at once,
-with what does not end, with a worker that finds no broker though nobody has killed it, and with
-what is left behind.
+With ``--pool`` the rounds are those of chaos_pool.py. All choices of a round follow from its seed;
+when things happen does not. A round finds fault with a token that is missing from its jobserver or
+one too many in it, with more than N things at once, with what does not end, with a worker that
+finds no broker though nobody has killed it, and with what is left behind.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos_judge import Verdict, judge
+from chaos_judge import MakeRules, judge
 from chaos_monkey import CTRL_C, Monkey
+from chaos_pool import PoolRound
+from chaos_result import Result
 from chaos_targets import write_targets
 from jobserver import Jobserver
 from scenario import FIFO, HUNG, PIPE, SYSTEM, Make, Scenario
@@ -33,33 +34,6 @@ from spans import read_events
 
 #: Seconds for which make may go on when nothing runs any more.
 _MAKE_ENDS = 4.0
-
-
-@dataclass
-class Result:
-    """What a round did and what was wrong with it."""
-
-    seed: int
-    setting: str
-    seconds: float = 0.0
-    actions: collections.Counter[str] = field(default_factory=collections.Counter)
-    tokens_lost: int = 0
-    verdict: Verdict = field(default_factory=lambda: Verdict(0))
-    #: Workers that found no broker when they came up.
-    without_broker: int = 0
-    #: How long make went on behind the last thing that ran, and the last signal, in seconds.
-    make_went_on: float = 0.0
-    output: str = ""
-    faults: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"seed {self.seed}: {self.setting}, {self.seconds:.1f} s, {self.verdict.things} things,"
-            f" {dict(sorted(self.actions.items()))}, beyond N {self.verdict.beyond}"
-            f" for {self.verdict.beyond_for * 1000:.0f} ms,"
-            f" without a broker {self.without_broker}, make went on for {self.make_went_on:.1f} s:"
-            f" {'; '.join(self.faults) or 'well'}"
-        )
 
 
 class Round:
@@ -88,7 +62,7 @@ class Round:
             self._check_end(jobserver)
             self._check_what_makes_end_took(make_ended)
             self._check_fixtures()
-            verdict = judge(self._scenario.log, self._monkey.sent, self._jobs)
+            verdict = judge(self._scenario.log, self._monkey.sent, self._jobs, MakeRules)
         finally:
             self._scenario.kill_all()
             self._process.wait()
@@ -187,9 +161,9 @@ class Round:
                 self._result.faults.append(f"a fixture of {session} is not torn down, in {pid}")
 
 
-def run_round(folder: Path, seed: int) -> Result:
-    """Run the round of this seed in the empty folder."""
-    return Round(folder, seed).run()
+def run_round(folder: Path, seed: int, *, pool: bool = False) -> Result:
+    """Run the round of this seed in the empty folder: under a make, or with a pool."""
+    return PoolRound(folder, seed).run() if pool else Round(folder, seed).run()
 
 
 def _seeds(first: int, rounds: int | None, minutes: float | None) -> Iterator[int]:
@@ -208,13 +182,14 @@ def main() -> int:
     length.add_argument("--rounds", type=int)
     length.add_argument("--minutes", type=float)
     parser.add_argument("--seed", type=int, default=None, help="of the first round")
+    parser.add_argument("--pool", action="store_true", help="with a pool, and no make above")
     arguments = parser.parse_args()
     first = random.randrange(10**6) if arguments.seed is None else arguments.seed
     results = []
     actions: collections.Counter[str] = collections.Counter()
     for seed in _seeds(first, arguments.rounds, arguments.minutes):
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-            result = run_round(Path(folder), seed)
+            result = run_round(Path(folder), seed, pool=arguments.pool)
         print(result, flush=True)
         if result.faults:
             print(result.output, flush=True)

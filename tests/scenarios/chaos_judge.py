@@ -4,7 +4,8 @@ What runs logs its begin and end. What is killed ends when the signal is sent; w
 on holding its slot. make takes the slot of a killed controller back at once, while the worker on
 that slot goes on until the broker's SIGINT ends it or a token covers it (docs/reliability.md). So
 for each killed controller one thing more is allowed, but only while work of its session that was
-begun before the kill is still going on; the verdict tells how much of this was used.
+begun before the kill is still going on; the verdict tells how much of this was used. With a pool
+other rules hold: chaos_pool_judge.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import collections
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from chaos_monkey import Sent
 from spans import read_events
@@ -47,37 +49,37 @@ class Verdict:
     faults: list[str] = field(default_factory=list)
 
 
-def judge(log: Path, sent: list[Sent], jobs: int) -> Verdict:
+class Rules(Protocol):
+    """How many things more than N are allowed after which signals."""
+
+    #: When there was reason to think that a session had ended, though workers were left.
+    lost: dict[str, int]
+
+    def __init__(self, sent: list[Sent], things: list[Thing]) -> None: ...
+
+    def was_hit(self, session: str) -> bool:
+        """Whether signals have been sent to the session, or to what it runs in."""
+
+    def allowed(self, running: list[Thing], moment: int) -> list[str]:
+        """For each thing that is allowed beside N now, the session that it is of."""
+
+
+def judge(log: Path, sent: list[Sent], jobs: int, rules_for: type[Rules]) -> Verdict:
     """Judge a round by its log and the signals that the monkey has sent."""
     things = _read(log)
     verdict = Verdict(len(things))
-    lost = _controllers_lost(sent)
+    rules = rules_for(sent, things)
     for thing in things:
         if thing.end is None:
-            thing.end = _end_by_signal(thing, sent, lost)
+            thing.end = _end_by_signal(thing, sent, rules.lost)
         if thing.end is None:
             # Workers are killed where xdist's set-up fails: nobody knows when. Not counted.
-            if thing.session not in {s.target.session for s in sent}:
+            if not rules.was_hit(thing.session):
                 verdict.faults.append(f"no end and no cause of one: {thing}")
             thing.end = thing.begin
-    first_of: dict[int, Thing] = {}
-    for thing in sorted(things, key=lambda t: t.begin):
-        first_of.setdefault(thing.pid, thing)
-
-    def is_from_before(thing: Thing) -> bool:
-        """Whether its slot may be the implicit one of a session whose controller is dead."""
-        limit = lost[thing.session] + _SEEN
-        # A worker holds its slot since its start-up when it logs its first begin.
-        return thing.begin <= limit or thing is first_of[thing.pid]
-
     beyond_since = 0
     for moment in sorted({t.begin for t in things} | {t.end for t in things if t.end}):
         running = [t for t in things if t.begin <= moment < (t.end or 0)]
-        excused = {
-            t.session
-            for t in running
-            if t.session in lost and lost[t.session] <= moment and is_from_before(t)
-        }
         beyond = len(running) - jobs
         verdict.beyond = max(verdict.beyond, beyond)
         if beyond <= 0:
@@ -85,15 +87,42 @@ def judge(log: Path, sent: list[Sent], jobs: int) -> Verdict:
                 seconds = (moment - beyond_since) / 1e9
                 verdict.beyond_for = max(verdict.beyond_for, seconds)
             beyond_since = 0
-        elif not beyond_since:
+            continue
+        if not beyond_since:
             beyond_since = moment
-        if beyond > len(excused):
+        allowed = rules.allowed(running, moment)
+        if beyond > len(allowed):
             verdict.faults.append(
-                f"{len(running)} at once at {moment}, allowed beside: {sorted(excused)},"
-                f" lost {lost}: {running}, signals {sent}"
+                f"{len(running)} at once at {moment}, allowed beside: {sorted(allowed)},"
+                f" lost {rules.lost}: {running}, signals {sent}"
             )
             break
     return verdict
+
+
+class MakeRules:
+    """Under a make: one thing for each killed controller."""
+
+    def __init__(self, sent: list[Sent], things: list[Thing]) -> None:
+        self.lost = controllers_lost(sent)
+        self._hit = {s.target.session for s in sent}
+        self._first_of: dict[int, Thing] = {}
+        for thing in sorted(things, key=lambda t: t.begin):
+            self._first_of.setdefault(thing.pid, thing)
+
+    def was_hit(self, session: str) -> bool:
+        return session in self._hit
+
+    def allowed(self, running: list[Thing], moment: int) -> list[str]:
+        return list({t.session for t in running if self._is_on_lost_slot(t, moment)})
+
+    def _is_on_lost_slot(self, thing: Thing, moment: int) -> bool:
+        """Whether its slot may be the implicit one of a session whose controller is dead."""
+        if self.lost.get(thing.session, moment + 1) > moment:
+            return False
+        limit = self.lost[thing.session] + _SEEN
+        # A worker holds its slot since its start-up when it logs its first begin.
+        return thing.begin <= limit or thing is self._first_of[thing.pid]
 
 
 def _read(log: Path) -> list[Thing]:
@@ -110,7 +139,7 @@ def _read(log: Path) -> list[Thing]:
     return things
 
 
-def _controllers_lost(sent: list[Sent]) -> dict[str, int]:
+def controllers_lost(sent: list[Sent]) -> dict[str, int]:
     """When make had reason to think that a session had ended, though workers were left."""
     lost: dict[str, int] = {}
     interrupts: collections.Counter[str] = collections.Counter()

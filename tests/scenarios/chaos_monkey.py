@@ -17,6 +17,9 @@ from scenario import Scenario
 #: The name, among the monkey's actions, of what a terminal does.
 CTRL_C = "ctrl-c of all"
 
+#: What processes are in a round, from the lowest to the highest.
+ROLES = ("neighbour", "worker", "controller", "broker", "sub-make", "make", "run", "pool")
+
 
 @dataclass(frozen=True)
 class Process:
@@ -24,7 +27,7 @@ class Process:
 
     pid: int
     parent: int
-    role: str  # worker, controller or sub-make
+    role: str  # one of ROLES
     session: str
 
 
@@ -91,10 +94,8 @@ class Monkey:
     ) -> None:
         self.actions[label] += 1
         # From the top: make must not be told of an end before everything below has ended.
-        order = {"worker": 0, "controller": 1, "sub-make": 2}
-        if number is not signal.SIGKILL:
-            order = {"worker": 2, "controller": 1, "sub-make": 0}
-        for process in sorted(victims, key=lambda p: order[p.role]):
+        from_the_top = number is not signal.SIGKILL
+        for process in sorted(victims, key=lambda p: ROLES.index(p.role), reverse=from_the_top):
             self.sent.append(Sent(time.monotonic_ns(), number, process))
             if group is None:
                 with contextlib.suppress(ProcessLookupError):

@@ -8,7 +8,7 @@ import sys
 from scenario import Scenario
 
 #: As spans.span, but the end is logged whatever signals come, and names begin with the session.
-_BUSY = """
+BUSY = """
 import contextlib
 import os
 import time
@@ -57,6 +57,7 @@ def test_it(number):
 """
 
 _CONFTEST = """
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -71,7 +72,8 @@ def service():
     yield
     path.unlink()
 
-with busy("import", os.environ.get("PYTEST_XDIST_WORKER", "controller")):
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+with busy("import", worker or "controller") if worker or {slot} else contextlib.nullcontext():
     time.sleep({seconds})
 """
 
@@ -84,24 +86,15 @@ def write_targets(scenario: Scenario, choose: random.Random) -> None:
     choose.shuffle(targets)
     lines = [f"all: {' '.join(targets)}", f".PHONY: {' '.join(targets)}"]
     sub_lines = []
-    scenario.write("busy.py", _BUSY)
+    scenario.write("busy.py", BUSY)
     for name in neighbours:
         seconds = choose.uniform(0.05, 0.8)
         recipe = f"{sys.executable} -S spans.py neighbour {name}/- {seconds:.3f}"
         lines += [f"{name}:"] + [f"\t{recipe}"] * choose.randint(1, 3)
     for name in sessions:
-        _write_suite(scenario, choose, name)
-        dist = choose.choice(["load", "worksteal", "loadscope"])
-        start = choose.choice(["slots", "slots", "all"])
-        if dist == "loadscope":
-            # Started all at once, workers are xdist's own, which hangs where one dies behind a
-            # scope that it had finished.
-            start = "slots"
-        prefix = choose.choice(["", "+"]) + choose.choice(["", "-"])
-        recipe = (
-            f"\t{prefix}{sys.executable} -m pytest -q -n{choose.randint(2, 4)}"
-            f" --dist {dist} --jobslots-start={start} {name}"
-        )
+        write_suite(scenario, choose, name)
+        command = " ".join(pytest_command(choose, name))
+        recipe = f"\t{choose.choice(['', '+'])}{choose.choice(['', '-'])}{command}"
         lines.append(f"{name}: export SESSION := {name}")
         if choose.random() < 0.3:
             lines += [f"{name}:", f"\t$(MAKE) -f sub.mk {name}"]
@@ -112,10 +105,37 @@ def write_targets(scenario: Scenario, choose: random.Random) -> None:
     scenario.write("sub.mk", "\n".join(sub_lines) + "\n")
 
 
-def _write_suite(scenario: Scenario, choose: random.Random, name: str) -> None:
-    seconds = [round(choose.uniform(0.005, 0.06), 3) for _ in range(choose.randint(10, 40))]
+def write_suite(
+    scenario: Scenario,
+    choose: random.Random,
+    name: str,
+    *,
+    tests: int = 40,
+    more: str = "",
+    controller_has_slot: bool = True,
+) -> None:
+    """A suite of so many short tests at most, and those in ``more``.
+
+    What the controller does is logged where there is a slot for it.
+    """
+    count = choose.randint(tests // 4, tests)
+    seconds = [round(choose.uniform(0.005, 0.06), 3) for _ in range(count)]
     scenario.write(f"{name}/pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
-    scenario.write(f"{name}/test_{name}.py", _SUITE.format(seconds=seconds))
+    scenario.write(f"{name}/test_{name}.py", _SUITE.format(seconds=seconds) + more)
     if choose.random() < 0.5:
-        text = _CONFTEST.format(seconds=round(choose.uniform(0.02, 0.3), 3))
+        seconds_of_import = round(choose.uniform(0.02, 0.3), 3)
+        text = _CONFTEST.format(seconds=seconds_of_import, slot=controller_has_slot)
         scenario.write(f"{name}/conftest.py", text)
+
+
+def pytest_command(choose: random.Random, name: str) -> list[str]:
+    """A run of the suite, with some number of workers."""
+    dist = choose.choice(["load", "worksteal", "loadscope"])
+    start = choose.choice(["slots", "slots", "all"])
+    if dist == "loadscope":
+        # Started all at once, workers are xdist's own, which hangs where one dies behind a
+        # scope that it had finished.
+        start = "slots"
+    workers = f"-n{choose.randint(2, 4)}"
+    how = ("--dist", dist, f"--jobslots-start={start}")
+    return [sys.executable, "-m", "pytest", "-q", workers, *how, name]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from pytest_run import PytestRun
 from scenario import Scenario
+
+from pool import MakePool, Pool
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,3 +34,18 @@ def four(scenario: Scenario) -> Iterator[PytestRun]:
     left = run.jobserver.drain()
     run.jobserver.close()
     assert left == run.jobserver.tokens()
+
+
+@pytest.fixture
+def make_pool(scenario: Scenario) -> Iterator[MakePool]:
+    """Makes the scenario's pool, with so many slots."""
+    pools = []
+
+    def make(job_slots: int) -> Pool:
+        pools.append(Pool(scenario, job_slots))
+        return pools[-1]
+
+    yield make
+    scenario.kill_all()
+    for pool in pools:
+        shutil.rmtree(pool.folder, ignore_errors=True)

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ class Pool:
         left = sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
         shutil.rmtree(self.folder, ignore_errors=True)
         assert left in ([], ["v1.lock"]), left
+
+
+#: Makes a scenario's pool, with so many slots: the fixture make_pool.
+MakePool = Callable[[int], Pool]
 
 
 def _command_line(pid: int) -> bytes:

@@ -8,8 +8,11 @@ import pytest
 from chaos import run_round
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_round(tmp_path: Path, seed: int) -> None:
-    """Again and longer: python tests/scenarios/chaos.py --rounds N --seed SEED."""
-    result = run_round(tmp_path, seed)
+@pytest.mark.parametrize(
+    ("seed", "pool"),
+    [*((seed, False) for seed in range(17)), *((seed, True) for seed in range(8))],
+)
+def test_round(tmp_path: Path, seed: int, pool: bool) -> None:
+    """Again and longer: python tests/scenarios/chaos.py --rounds N --seed SEED [--pool]."""
+    result = run_round(tmp_path, seed, pool=pool)
     assert not result.faults, f"{result}\n{result.output}"

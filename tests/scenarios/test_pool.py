@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,27 +14,10 @@ from processes import wait_until
 from scenario import FIFO, LongTest, Scenario
 from spans import read_spans
 
-from pool import Pool
+from pool import MakePool
 
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client\n"
-
-MakePool = Callable[[int], Pool]
-
-
-@pytest.fixture
-def make_pool(scenario: Scenario) -> Iterator[MakePool]:
-    """Makes the scenario's pool, with so many slots."""
-    pools = []
-
-    def make(job_slots: int) -> Pool:
-        pools.append(Pool(scenario, job_slots))
-        return pools[-1]
-
-    yield make
-    scenario.kill_all()
-    for pool in pools:
-        shutil.rmtree(pool.folder, ignore_errors=True)
 
 
 def _start_all(scenario: Scenario, *commands: tuple[str, ...]) -> list[subprocess.Popen[str]]:
