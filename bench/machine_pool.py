@@ -179,7 +179,7 @@ def pool_suites() -> list[Figure]:
     adopt_orphans()
     job_slots = len(os.sched_getaffinity(0))
     results: dict[bool, list[Result]] = {False: [], True: []}
-    for _ in rounds(3):
+    for _ in rounds(2):
         for without, runs in results.items():
             runs.append(_suites_at_once(job_slots, without=without))
     (walls, others), (cpus, other_cpus) = (
