@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -65,6 +66,7 @@ class PoolRound:
             self._scenario.kill_all()
             for process in self._running:
                 process.wait()
+            shutil.rmtree(self._pool.folder, ignore_errors=True)
         self._result.verdict = verdict
         self._result.faults += verdict.faults
         self._result.actions = self._monkey.actions
