@@ -83,34 +83,24 @@ def test_a_session_inside_a_test(scenario: Scenario, make_pool: MakePool) -> Non
     pool.close()
 
 
-def test_the_pool_is_killed(scenario: Scenario, make_pool: MakePool) -> None:
+@pytest.mark.parametrize("harm", ["killed", "folder removed"])
+def test_the_pool_dies(scenario: Scenario, make_pool: MakePool, harm: str) -> None:
     """The sessions say so and keep what they have; another pool is started."""
     pool = make_pool(2)
     for name in "ab":
-        scenario.suite(name, 60, 0.1)
+        scenario.suite(name, 50, 0.1)
     runs = _start_all(scenario, *((*PYTEST, "-n2", name) for name in "ab"))
     wait_until(lambda: len([s for s in read_spans(scenario.log) if s.kind == "test"]) > 10)
     first = pool.process()
-    os.kill(first, signal.SIGKILL)
+    if harm == "killed":
+        os.kill(first, signal.SIGKILL)
+    else:
+        shutil.rmtree(pool.folder)
     wait_until(lambda: pool.processes() not in ([], [first]))
     outputs = _end_all(scenario, runs)
     for output in outputs:
-        assert "60 passed" in output, output
+        assert "50 passed" in output, output
         assert f"pytest-xdist-gnumake: the pool in {pool.folder} has gone: " in output
-    assert scenario.spans().most == 2
-    pool.close()
-
-
-def test_the_folder_is_removed(scenario: Scenario, make_pool: MakePool) -> None:
-    pool = make_pool(2)
-    for name in "ab":
-        scenario.suite(name, 40, 0.1)
-    runs = _start_all(scenario, *((*PYTEST, "-n2", name) for name in "ab"))
-    wait_until(lambda: len([s for s in read_spans(scenario.log) if s.kind == "test"]) > 10)
-    shutil.rmtree(pool.folder)
-    outputs = _end_all(scenario, runs)
-    for output in outputs:
-        assert "40 passed" in output, output
     assert scenario.spans().most == 2
     pool.close()
 
