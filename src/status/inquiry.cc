@@ -104,7 +104,7 @@ class Inquiry {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
     poll(sockets.data(), sockets.size(), static_cast<int>(std::max<long>(left.count(), 0)));
     if (pool_) hear_pool();
-    asked_.remove_if([this](Asked& asked) { return asked.broker && has_gone(asked); });
+    asked_.remove_if([](Asked& asked) { return asked.broker && has_gone(asked); });
   }
 
   void hear_pool() {
