@@ -102,7 +102,7 @@ plugin: $(VENV)/installed
 # Those with faults are run with a broker that looks for faults in itself: scenarios-sanitized.
 FAULTS := $(wildcard tests/scenarios/test_faults_*.py)
 scenarios: $(VENV)/installed
-	$(PYTHON) -m pytest -q -n3 tests/scenarios --ignore tests/scenarios/test_other_plugins.py \
+	$(PYTHON) -m pytest -q -n4 tests/scenarios --ignore tests/scenarios/test_other_plugins.py \
 	  --ignore tests/scenarios/test_start_renamed.py \
 	  $(addprefix --ignore ,$(FAULTS))
 
@@ -123,7 +123,7 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 	status=0; \
 	ASAN_OPTIONS=log_path=$(REPORTS)/report:exitcode=99 \
 	UBSAN_OPTIONS=log_path=$(REPORTS)/report:halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZED)/bin/python -m pytest -q -x -n3 $(FAULTS) || status=$$?; \
+	  $(SANITIZED)/bin/python -m pytest -q -x -n4 $(FAULTS) || status=$$?; \
 	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
 	exit $$status
 
@@ -132,8 +132,8 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
-	  $$venv/bin/python -m pytest -q -n2 -m inside_xdist tests/scenarios/test_start*.py; done
-	.venvs/xdist-newest/bin/python -m pytest -q -n3 tests/scenarios/test_start_renamed.py
+	  $$venv/bin/python -m pytest -q -n4 -m inside_xdist tests/scenarios/test_start*.py; done
+	.venvs/xdist-newest/bin/python -m pytest -q -n4 tests/scenarios/test_start_renamed.py
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/scenarios/test_other_plugins.py
 
 # The chaos run for longer: make soak MINUTES=60.

@@ -87,7 +87,7 @@ TEST_F(PoolLedgerTest, UseDoesNotGrowForEver) {
 }
 
 TEST_F(PoolLedgerTest, SlotsAreSharedOut) {
-  for (const ClientId client : {1, 2, 3}) joins_and_wants(client, 9);
+  for (const auto client : std::initializer_list<ClientId>{1, 2, 3}) joins_and_wants(client, 9);
   for (int i = 0; i < 6; ++i) {
     give_out(1);
     pass(milliseconds(1));

@@ -26,6 +26,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -118,7 +119,10 @@ class World {
   void hear(Client&, const pool::Described& client) { check_json(client.json); }
   void hear(Client&, const pool::Summary& pool) { check_json(pool.json); }
   static void check_json(const std::string& text) {
-    check(nlohmann::json::accept(text), "what is described is JSON");
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      check(nlohmann::json::accept(line), "what is described is JSON");
+    }
   }
 
   Script script_;
