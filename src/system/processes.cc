@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <iterator>
-#include <sstream>
 #include <string_view>
 
 #include "core/words.h"
@@ -71,9 +69,12 @@ std::optional<ProcessStat> read_stat(pid_t pid) {
   const std::size_t open = text->find('(');
   const std::size_t close = text->rfind(')');
   if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
-  std::istringstream fields(text->substr(close + 1));
-  return ProcessStat{text->substr(open + 1, close - open - 1),
-                     {std::istream_iterator<std::string>(fields), {}}};
+  ProcessStat stat{text->substr(open + 1, close - open - 1), {}};
+  std::string_view fields = *text;
+  fields.remove_prefix(std::min(close + 2, fields.size()));
+  if (fields.ends_with('\n')) fields.remove_suffix(1);
+  while (!fields.empty()) stat.behind_name.emplace_back(take_word(fields));
+  return stat;
 }
 
 std::optional<Process> read_process(pid_t pid) {

@@ -82,7 +82,9 @@ def _summary(outcome: Outcome) -> list[str]:
 
 
 def _outcomes(lines: list[str]) -> list[str]:
-    return [line for line in lines if re.match(r"=*.*(passed|failed|error|no tests|skipped)", line)]
+    """Lines that tell of results, but not those of ``--durations``, which name tests."""
+    results = re.compile(r"=*.*(passed|failed|error|no tests|skipped)")
+    return [line for line in lines if results.match(line) and not line.startswith("# ")]
 
 
 @pytest.mark.parametrize("options", OPTIONS)

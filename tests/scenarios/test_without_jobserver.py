@@ -196,11 +196,11 @@ def test_platform_without_a_broker(suite: Scenario) -> None:
     suite.write(
         "suite/conftest.py",
         "import sys, pytest\n"
+        "PLATFORM, sys.platform = sys.platform, 'darwin'\n"
         "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
-        "def pytest_xdist_setupnodes():\n"
-        "    sys.platform, platform = 'darwin', sys.platform\n"
+        "def pytest_sessionstart():\n"
         "    yield\n"
-        "    sys.platform = platform\n",
+        "    sys.platform = PLATFORM\n",
     )
     outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing")
     assert outcome.status == 1
