@@ -123,16 +123,19 @@ scenarios-sanitized: $(VENV)/installed cpp-sanitized
 	status=0; \
 	ASAN_OPTIONS=log_path=$(REPORTS)/report:exitcode=99 \
 	UBSAN_OPTIONS=log_path=$(REPORTS)/report:halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZED)/bin/python -m pytest -q -x -n4 $(FAULTS) || status=$$?; \
+	  $(SANITIZED)/bin/python -m pytest -q -x -n3 $(FAULTS) || status=$$?; \
 	for report in $$(find $(REPORTS) -type f); do cat $$report; status=99; done; \
 	exit $$status
 
-# What depends on the inside of xdist, with each supported version and the newest one, whatever its
-# number; with one of which a name is another one; and beside other plugins.
+# What depends on the inside of xdist, with the oldest supported version and the newest one, whatever
+# its number, and the main part of it with each in between; with one of which a name is another one;
+# and beside other plugins.
 versions: $(VENV)/installed
 	tools/venvs build/dist/*.whl
 	for venv in .venvs/xdist-*; do echo $$venv; \
-	  $$venv/bin/python -m pytest -q -n4 -m inside_xdist tests/scenarios/test_start*.py; done
+	  tests=tests/scenarios/test_start.py; \
+	  case $$venv in *xdist-3.6*|*newest) tests=$$(echo tests/scenarios/test_start*.py) ;; esac; \
+	  $$venv/bin/python -m pytest -q -n4 -m inside_xdist $$tests; done
 	.venvs/xdist-newest/bin/python -m pytest -q -n4 tests/scenarios/test_start_renamed.py
 	.venvs/plugins/bin/python -m pytest -q -n2 -p no:randomly tests/scenarios/test_other_plugins.py
 
