@@ -12,22 +12,10 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from recording.show import (
-    EXAMPLES,
-    SHELL,
-    Interrupted,
-    Outcome,
-    Run,
-    clean_environment,
-    copy_shop,
-    draw,
-    fault,
-    report,
-)
+from recording.show import EXAMPLES, SHELL, Outcome, Run, clean_environment, copy_shop, present
 from recording.spans import read_spans
 
 PICTURES = EXAMPLES.parent / "build" / "demo"
@@ -78,19 +66,10 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    run = Run()
-    try:
-        with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-            outcome = run_make(run, arguments.make, arguments.jobs, Path(folder))
-            pictures = draw(outcome, PICTURES) if outcome.traces else []
-    except Interrupted as interrupted:
-        print(f"\ndemo: ended by {interrupted}", file=sys.stderr)
-        return interrupted.status
-    report(outcome, arguments.jobs, pictures)
-    if (what := fault(outcome, arguments.jobs)) is not None:
-        print(f"\ndemo: {what}", file=sys.stderr)
-        return 1
-    return 0
+    def start(run: Run, folder: Path) -> Outcome:
+        return run_make(run, arguments.make, arguments.jobs, folder)
+
+    return present(start, arguments.jobs, PICTURES)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from recording.show import (
-    EXAMPLES,
-    SHELL,
-    Interrupted,
-    Outcome,
-    Run,
-    clean_environment,
-    copy_shop,
-    draw,
-    fault,
-    report,
-)
+from recording.show import EXAMPLES, SHELL, Outcome, Run, clean_environment, copy_shop, present
 from recording.spans import read_spans
 
 JOBS = 3
@@ -62,26 +50,11 @@ def run_all(run: Run, folder: Path) -> Outcome:
     begin = time.monotonic_ns()
     script = "; ".join(["status=0", *lines, "exit $status"]).replace("&;", "&")
     status = run.wait(["sh", "-c", script], folder, environment)
+    end = time.monotonic_ns()
+    wait_for_pool(folder / "pool")
     spans = read_spans(folder / "log")
-    present = [trace for trace in traces.values() if trace.exists()]
-    return Outcome(status, begin, time.monotonic_ns(), spans, present)
-
-
-def main() -> int:
-    run = Run()
-    try:
-        with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-            outcome = run_all(run, Path(folder))
-            pictures = draw(outcome, PICTURES) if outcome.traces else []
-            wait_for_pool(Path(folder) / "pool")
-    except Interrupted as interrupted:
-        print(f"\ndemo: ended by {interrupted}", file=sys.stderr)
-        return interrupted.status
-    report(outcome, JOBS, pictures)
-    if (what := fault(outcome, JOBS)) is not None:
-        print(f"\ndemo: {what}", file=sys.stderr)
-        return 1
-    return 0
+    written = [trace for trace in traces.values() if trace.exists()]
+    return Outcome(status, begin, end, spans, written)
 
 
 def wait_for_pool(folder: Path) -> None:
@@ -91,4 +64,4 @@ def wait_for_pool(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(present(run_all, JOBS, PICTURES))

@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,3 +155,20 @@ def fault(outcome: Outcome, jobs: int) -> str | None:
     if most_at_once(outcome.spans) > jobs:
         return f"more than {jobs} things at once"
     return None
+
+
+def present(start: Callable[[Run, Path], Outcome], jobs: int, pictures: Path) -> int:
+    """Run what ``start`` starts in a folder of its own, and show it. The demo's exit status."""
+    run = Run()
+    try:
+        with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+            outcome = start(run, Path(folder))
+            drawn = draw(outcome, pictures) if outcome.traces else []
+    except Interrupted as interrupted:
+        print(f"\ndemo: ended by {interrupted}", file=sys.stderr)
+        return interrupted.status
+    report(outcome, jobs, drawn)
+    if (what := fault(outcome, jobs)) is not None:
+        print(f"\ndemo: {what}", file=sys.stderr)
+        return 1
+    return 0

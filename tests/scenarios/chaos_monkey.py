@@ -77,13 +77,17 @@ class Monkey:
         whole = whole or (role == "sub-make" and kind == "KILL")
         victims = tree if whole else [target]
         label = f"{kind} {role}{' and all below' if whole else ''}"
+        self._strike(label, kind, victims)
+        return True
+
+    def _strike(self, label: str, kind: str, victims: list[Process]) -> None:
+        """Send SIGKIND; who is stopped goes on after a moment."""
         if kind == "STOP":
             self._hit(label, signal.SIGSTOP, victims)
             time.sleep(self._random.uniform(0.01, 0.4))
             self._hit("CONT", signal.SIGCONT, victims)
         else:
             self._hit(label, signal.Signals[f"SIG{kind}"], victims)
-        return True
 
     def _hit(
         self,

@@ -48,12 +48,7 @@ class PoolMonkey(Monkey):
         below = (target.session, f"{target.session}.")
         victims = [p for p in found if whole and f"{p.session}.".startswith(below[1])] or [target]
         label = f"{kind} {target.role}{' and all of it' if whole else ''}"
-        if kind == "STOP":
-            self._hit(label, signal.SIGSTOP, victims)
-            time.sleep(self._random.uniform(0.01, 0.4))
-            self._hit("CONT", signal.SIGCONT, victims)
-        else:
-            self._hit(label, signal.Signals[f"SIG{kind}"], victims)
+        self._strike(label, kind, victims)
         return True
 
     def _find(self) -> list[Process]:
