@@ -35,8 +35,9 @@ std::optional<FromClient> parse_hello(std::string_view text) {
   if (text == "controller") return hello;
   hello.role = Hello::Role::kObserver;
   if (text == "observer") return hello;
-  hello.role = Hello::Role::kWorker;
-  if (take_word(text) != "worker" || text.empty()) return std::nullopt;
+  const std::string_view role = take_word(text);
+  if ((role != "worker" && role != "remote") || text.empty()) return std::nullopt;
+  hello.role = role == "worker" ? Hello::Role::kWorker : Hello::Role::kRemote;
   hello.name = text;
   return hello;
 }

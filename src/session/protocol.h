@@ -5,7 +5,7 @@
 /// it; tests of both read tests/protocol_samples.json.
 ///
 ///   worker -> broker                        broker -> worker
-///     hello VERSION worker NAME               welcome VERSION [trace]
+///     hello VERSION worker|remote NAME        welcome VERSION [trace]
 ///     want [WORK]                             grant (when there is a job slot)
 ///     next OUTCOME WORK                       yield (others need it)
 ///     done [OUTCOME]                          keep (see there)
@@ -58,6 +58,8 @@ struct Hello {
   enum class Role {
     kController,
     kWorker,
+    kRemote,    ///< A worker that the controller speaks for: its process is not seen from here, and
+                ///< its life is its connection.
     kObserver,  ///< Has no slot, and is told once what the session does: `jobslots status`.
   };
   int version = kProtocolVersion;

@@ -23,7 +23,7 @@ json samples(const char* kind) {
 /// A message as its sample has it: type and fields.
 struct ToJson {
   json operator()(const message::Hello& hello) const {
-    constexpr std::array kRoles{"controller", "worker", "observer"};
+    constexpr std::array kRoles{"controller", "worker", "remote", "observer"};
     return {"Hello",
             {{"version", hello.version},
              {"role", kRoles.at(static_cast<std::size_t>(hello.role))},

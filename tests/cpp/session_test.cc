@@ -293,12 +293,29 @@ TEST_F(SessionThatStandsStill, DoesNotWhereTheyWork) {
   }
 }
 
-TEST_F(SessionThatStandsStill, NorWhereThatCannotBeKnown) {
+TEST_F(SessionThatStandsStill, WaitsLongerWhereThatCannotBeKnown) {
   settled();
   EXPECT_THAT(examined(std::nullopt), IsEmpty());
-  pass(Stall::kFirstLook);
+  for (auto left = Stall::kLimitUnseen - Stall::kFirstLook; left > Stall::kLimit;
+       left -= Stall::kLimit) {
+    pass(Stall::kLimit);
+    EXPECT_THAT(settled(), ElementsAre("examine 1"));
+    EXPECT_THAT(examined(std::nullopt), IsEmpty());
+  }
+  pass(Stall::kLimit);
   EXPECT_THAT(settled(), ElementsAre("examine 1"));
-  EXPECT_THAT(examined(std::nullopt), IsEmpty());
+  EXPECT_THAT(examined(std::nullopt), testing::Contains("2: grant"));
+}
+
+TEST_F(SessionThatStandsStill, DoesNotTakeAFirstSightForWork) {
+  settled();
+  examined(std::nullopt);
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7)), IsEmpty());
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7)), testing::Contains("2: grant"));
 }
 
 TEST_F(SessionThatStandsStill, CountsAgainFromEachHandOver) {

@@ -126,7 +126,7 @@ def test_slot_is_held_in_the_outermost_place(
 
         def held(config):
             work = [p for p in config.pluginmanager.get_plugins() if isinstance(p, Work)]
-            return work[0]._slot._held
+            return work[0]._slot.held
 
         @pytest.hookimpl(wrapper=True, tryfirst=True)
         def pytest_runtest_protocol(item):

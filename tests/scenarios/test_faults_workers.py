@@ -48,7 +48,7 @@ from pytest_xdist_gnumake.connection import JobSlot
 acquire = JobSlot.acquire
 def acquire_and_die(slot, work):
     acquire(slot, work)
-    assert slot._held
+    assert slot.held
     die()
 JobSlot.acquire = acquire_and_die
 """,
