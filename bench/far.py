@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
+from pathlib import Path
 from statistics import median
 
 from contenders import OURS
 from rounds import rounds
-from scenarios import FIFO, Hosts, arguments, new_scenario, run_make, suite_that_tells
+from scenarios import FIFO, Hosts, arguments, free_port, new_scenario, run_make, suite_that_tells
 from table import Figure, in_pairs
+
+_DELAY = Path(__file__).with_name("delay.py")
 
 
 def far() -> list[Figure]:
@@ -16,11 +21,11 @@ def far() -> list[Figure]:
     with new_scenario() as scenario:
         hosts = Hosts(scenario)
         try:
-            network = hosts.network()
-            host = hosts.ssh(network)
+            host, port = hosts.ssh(), free_port()
+            delay = [host.address, str(host.port), "0.05"]
+            cable = scenario.start(sys.executable, str(_DELAY), str(port), *delay, SCENARIO_MARK="")
             suite = suite_that_tells(scenario, 400, 0.02)
-            words = " ".join(arguments(suite, f"3*{host.spec}"))
-            network.delay(50)
+            words = shlex.join(arguments(suite, f"3*{host.spec_by(port)}"))
 
             def seconds(slots: str) -> tuple[float, float]:
                 """Of the whole run, and from the first test to the end of the last one."""
@@ -33,7 +38,7 @@ def far() -> list[Figure]:
 
             pairs = [(seconds("share"), seconds("free")) for _ in rounds(7)]
         finally:
-            scenario.kill_all()
+            cable.kill()
             hosts.remove()
     figures = []
     for number, what in enumerate(("the whole run", "from the first test to the last")):

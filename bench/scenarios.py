@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "scenarios"))
 
-from hosts import Hosts, arguments, suite_that_tells
+from hosts import Hosts, arguments, free_port, suite_that_tells
 from jobserver import Jobserver
 from processes import wait_until
 from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
@@ -32,6 +32,7 @@ __all__ = [
     "Scenario",
     "Span",
     "arguments",
+    "free_port",
     "new_scenario",
     "run_make",
     "suite_that_tells",

@@ -21,9 +21,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("jobslots_start", f"{text} (default: slots).", default="slots")
     text = "Whose job slots workers on other machines (--tx ssh=..., socket=...) work on: 'share',"
-    text += (
-        " this session's, 'pool', those of the pool of their own machine, or 'free', none"
-    )
+    text += " this session's, 'pool', those of the pool of their own machine, or 'free', none"
     group.addoption("--jobslots-remote", choices=_REMOTE, help=f"{text}.")
     parser.addini("jobslots_remote", f"{text} (default: share).", default="share")
     parser.addini(

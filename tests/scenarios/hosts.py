@@ -45,7 +45,7 @@ def pytest_runtest_protocol(item):
 
 needs_sshd = pytest.mark.skipif(not _SSHD, reason="there is no sshd")
 needs_namespaces = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"),
+    os.geteuid() != 0 or not shutil.which("ip"),
     reason="network namespaces are root's, and iproute2 makes them",
 )
 
@@ -71,11 +71,6 @@ class Network:
     def inside(self, *command: str) -> tuple[str, ...]:
         """The command that runs this one there."""
         return ("ip", "netns", "exec", self._name, *command)
-
-    def delay(self, milliseconds: int) -> None:
-        """Have what goes there arrive so much later."""
-        command = ["tc", "qdisc", "add", "dev", self._end, "root", "netem", "delay"]
-        subprocess.run([*command, f"{milliseconds}ms"], check=True)
 
     def cut(self) -> None:
         """Nothing arrives any more, in either direction, and nobody is told."""
@@ -105,7 +100,7 @@ class Host(ABC):
         self.folder = scenario.folder / name
         self.folder.mkdir()
         self.address = network.there if network else "127.0.0.1"
-        self.port = _free_port() if network is None else 2222
+        self.port = free_port() if network is None else 2222
         #: For what runs there.
         self.environment = {
             name: scenario.environment[name]
@@ -157,7 +152,7 @@ class SshHost(Host):
         )
         self._config = self.folder / "ssh_config"
         self._config.write_text(
-            f"Host far\nHostName {self.address}\nPort {self.port}\nUser {getpass.getuser()}\n"
+            f"Host far\nHostName {self.address}\nUser {getpass.getuser()}\n"
             f"IdentityFile {self.folder}/user\nIdentitiesOnly yes\nLogLevel ERROR\n"
             "UserKnownHostsFile /dev/null\nStrictHostKeyChecking no\n"
         )
@@ -179,8 +174,12 @@ class SshHost(Host):
 
     @property
     def spec(self) -> str:
-        python = sys.executable
-        return f"ssh=far//ssh_config={self._config}//python={python}//chdir={self.folder}"
+        return self.spec_by(self.port)
+
+    def spec_by(self, port: int) -> str:
+        """The same where another port leads there."""
+        options = f"ssh=-p{port} far//ssh_config={self._config}"
+        return f"{options}//python={sys.executable}//chdir={self.folder}"
 
 
 class SocketHost(Host):
@@ -246,7 +245,7 @@ def arguments(suite: Path, *specs: str) -> list[str]:
     return ["--dist=load", f"--rsyncdir={suite}", *where, str(suite)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
