@@ -200,7 +200,7 @@ class JobSlot:
         """For the trace: the work that the slot was wanted for has ended, and other work begins."""
         if self.traced and self.held and self._is_in_use():
             with contextlib.suppress(Exception):
-                self._connection.tell(Next(outcome or "none", work))
+                self._connection.tell(Next(original.monotonic_ns(), outcome or "none", work))
 
     def release(self, outcome: str = "") -> None:
         """Give the job slot back, if this worker holds one.

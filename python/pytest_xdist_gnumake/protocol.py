@@ -89,9 +89,11 @@ class Want(_Message, form="want[ {work}]"):
     work: str = ""
 
 
-class Next(_Message, form="next {outcome} {work}"):
+class Next(_Message, form="next {time} {outcome} {work}"):
     """A worker that is traced keeps its job slot from one test to the next."""
 
+    #: When: nanoseconds of CLOCK_MONOTONIC.
+    time: int
     outcome: str
     work: str
 

@@ -57,6 +57,7 @@ void Broker::serve() {
       settle();
       now_ = monotonic_now();
     }
+    SessionTrace::gather(session_, now_);
   }
   if (trace_.write(session_)) carry_out_effects();
 }

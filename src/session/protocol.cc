@@ -43,11 +43,10 @@ std::optional<FromClient> parse_hello(std::string_view text) {
 }
 
 std::optional<FromClient> parse_next(std::string_view text) {
-  Next next;
-  next.outcome = take_word(text);
-  next.work = text;
-  if (next.outcome.empty() || next.work.empty()) return std::nullopt;
-  return next;
+  const auto time = number_of<std::int64_t>(take_word(text));
+  const std::string_view outcome = take_word(text);
+  if (!time || outcome.empty() || text.empty()) return std::nullopt;
+  return Next{*time, std::string(outcome), std::string(text)};
 }
 
 /// The name goes to the first number behind it.

@@ -7,7 +7,7 @@
 ///   worker -> broker                        broker -> worker
 ///     hello VERSION worker|remote NAME        welcome VERSION [trace]
 ///     want [WORK]                             grant (when there is a job slot)
-///     next OUTCOME WORK                       yield (others need it)
+///     next TIME OUTCOME WORK                  yield (others need it)
 ///     done [OUTCOME]                          keep (see there)
 ///
 ///   controller -> broker                    broker -> controller
@@ -72,6 +72,7 @@ struct Want {
 };
 /// While tracing: a test has ended, and the worker keeps its slot for the next one.
 struct Next {
+  std::int64_t time = 0;  ///< When: nanoseconds of CLOCK_MONOTONIC, as it may be read later.
   std::string outcome;  ///< One word.
   std::string work;
 };

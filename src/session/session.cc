@@ -200,7 +200,10 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
     hear_want(client, *want, now);
   } else if (next != nullptr) {
     if (ledger_.state_of(client) == Ledger::State::kHolding) {
-      journal_.set_next(client, next->outcome, next->work, now);
+      // Another machine's clock is another one.
+      const bool remote = workers_.at(client).remote;
+      const Time then = remote ? now : std::min(now, Time(next->time));
+      journal_.set_next(client, next->outcome, next->work, then);
     } else {
       refuse(client, "goes on without a slot", now);
     }

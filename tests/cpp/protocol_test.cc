@@ -32,7 +32,7 @@ struct ToJson {
   json operator()(const message::Want& want) const { return {"Want", {{"work", want.work}}}; }
   json operator()(const message::Done& done) const { return {"Done", {{"outcome", done.outcome}}}; }
   json operator()(const message::Next& next) const {
-    return {"Next", {{"outcome", next.outcome}, {"work", next.work}}};
+    return {"Next", {{"time", next.time}, {"outcome", next.outcome}, {"work", next.work}}};
   }
   json operator()(const message::Lost& lost) const { return {"Lost", {{"name", lost.name}}}; }
   json operator()(const message::Start& start) const { return {"Start", {{"name", start.name}}}; }

@@ -67,6 +67,15 @@ TEST_F(SessionAndRemoteWorkers, AreAskedToYieldTheLaterTheFurtherTheyAre) {
   EXPECT_THAT(settled(), ElementsAre("1: yield"));
 }
 
+TEST_F(SessionAndRemoteWorkers, TheirClocksAreOtherOnes) {
+  session_.trace_opened(now_);
+  const Client remote = remote_greeted("gw0");
+  said(remote, "want test a.py::one");
+  pass(std::chrono::seconds(1));
+  said(remote, "next 1 passed test a.py::two");
+  EXPECT_THAT(session_.take_trace(), testing::HasSubstr(R"("dur":1000000.000)"));
+}
+
 TEST_F(SessionAndRemoteWorkers, WhatTheyDoIsNotSeen) {
   tokens_.clear();
   said(remote_greeted("gw0"), "want");

@@ -152,7 +152,7 @@ class SshHost(Host):
         )
         self._config = self.folder / "ssh_config"
         self._config.write_text(
-            f"Host far\nHostName {self.address}\nUser {getpass.getuser()}\n"
+            f"Host far\nHostName {self.address}\nPort {self.port}\nUser {getpass.getuser()}\n"
             f"IdentityFile {self.folder}/user\nIdentitiesOnly yes\nLogLevel ERROR\n"
             "UserKnownHostsFile /dev/null\nStrictHostKeyChecking no\n"
         )
@@ -174,12 +174,15 @@ class SshHost(Host):
 
     @property
     def spec(self) -> str:
-        return self.spec_by(self.port)
+        return self._spec("far")
 
     def spec_by(self, port: int) -> str:
         """The same where another port leads there."""
-        options = f"ssh=-p{port} far//ssh_config={self._config}"
-        return f"{options}//python={sys.executable}//chdir={self.folder}"
+        return self._spec(f"-p{port} far")
+
+    def _spec(self, far: str) -> str:
+        ssh = f"ssh={far}//ssh_config={self._config}"
+        return f"{ssh}//python={sys.executable}//chdir={self.folder}"
 
 
 class SocketHost(Host):
