@@ -70,7 +70,7 @@ class Relay:
             self._pass_to_broker(packet or b"")
         except Exception:  # Nothing that a worker says may end that thread.
             self._disconnect()
-            self._channel.close()
+            self._close_channel()
 
     def _pass_to_broker(self, packet: bytes) -> None:
         message = decode_for_broker(packet) or decode_for_controller(packet)
@@ -102,9 +102,13 @@ class Relay:
                             return
                         self._channel.send(packet)
             if self._packets is packets:  # The broker has gone, or wants no more of this worker.
-                self._channel.close()
+                self._close_channel()
         finally:
             packets.close()
+
+    def _close_channel(self) -> None:
+        with contextlib.suppress(OSError):  # The gateway has gone before it.
+            self._channel.close()
 
     def _disconnect(self) -> None:
         """What the worker has is free from here on. Nothing more is passed to it."""

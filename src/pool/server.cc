@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "system/clock.h"
+
 namespace jobslots {
 namespace {
 
@@ -20,8 +22,6 @@ constexpr unsigned kSourceBits = 3;
 
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::chrono::seconds kFirstLinger{5};
-
-PoolServer::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 Unavailable failed(const std::string& what) {
   return {Reason::kSystem, what + ": " + std::strerror(errno), kMakeRoom};

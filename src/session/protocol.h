@@ -73,7 +73,7 @@ struct Want {
 /// While tracing: a test has ended, and the worker keeps its slot for the next one.
 struct Next {
   std::int64_t time = 0;  ///< When: nanoseconds of CLOCK_MONOTONIC, as it may be read later.
-  std::string outcome;  ///< One word.
+  std::string outcome;    ///< One word.
   std::string work;
 };
 /// The job slot is given back.

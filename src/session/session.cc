@@ -245,9 +245,9 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
   // client. What its lost connection held is free from here on.
   std::vector<ClientId> earlier;
   for (const auto& [other_id, other] : workers_) {
-    const bool same = worker.remote ? other.remote && other.name == hello.name
-                                    : other.process.pid == worker.process.pid &&
-                                          worker.process.pid > 0;
+    const bool same = worker.remote
+                          ? other.remote && other.name == hello.name
+                          : other.process.pid == worker.process.pid && worker.process.pid > 0;
     if (other.greeted && same) earlier.push_back(other_id);
   }
   for (const ClientId other : earlier) {

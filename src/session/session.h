@@ -11,8 +11,8 @@
 /// nobody reads any more, are interrupted and served with tokens only until they have ended; what
 /// they have set up they tear down without waiting for a slot.
 ///
-/// A remote worker is on another machine: its connection is one that the controller has made for it,
-/// and its life is that of this connection. What it does there is not seen.
+/// A remote worker is on another machine: its connection is one that the controller has made for
+/// it, and its life is that of this connection. What it does there is not seen.
 ///
 /// An observer is a client that is no worker: it asks once what the session does, is answered, and
 /// dropped. Which tests run is the controller's to say, and what it has not said within
@@ -44,8 +44,8 @@ class Session {
   using ClientId = Ledger::ClientId;
   using Time = Ledger::Time;
   static constexpr ClientId kController = 0;
-  /// A remote worker may keep its slot so many times longer than it takes to ask it and be answered,
-  /// than one that is here, as each hand-over costs that time; but not for ever.
+  /// A remote worker may keep its slot so many times longer than it takes to ask it and be
+  /// answered, than one that is here, as each hand-over costs that time; but not for ever.
   static constexpr int kWorthOfJourney = 20;
   static constexpr Time kLongestGrace = std::chrono::seconds(5);
   static constexpr Time kPatienceOfObservers = std::chrono::milliseconds(500);

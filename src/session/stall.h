@@ -2,8 +2,9 @@
 
 /// Whether a session stands still: somebody waits for a slot, none has been granted or given back
 /// for kLimit, and those who have one have used next to no CPU time meanwhile. They may be waiting
-/// for what a waiting worker has: a lock, a port, the other half of a handshake. Where their CPU time
-/// is not seen from here they may as well be working, and kLimitUnseen is what they get for it.
+/// for what a waiting worker has: a lock, a port, the other half of a handshake. Where their CPU
+/// time is not seen from here they may as well be working, and kLimitUnseen is what they get for
+/// it.
 
 #include <chrono>
 #include <optional>
@@ -30,8 +31,8 @@ class Stall {
   /// When the holders' CPU time is to be looked at next.
   Time look_at() const { return last_ ? last_->when + wait_ : since_ + kFirstLook; }
 
-  /// The CPU time that the holders, so many, have used in their lives; nothing where it is not seen.
-  /// True: nothing moves.
+  /// The CPU time that the holders, so many, have used in their lives; nothing where it is not
+  /// seen. True: nothing moves.
   bool looked(std::optional<Time> cpu, std::size_t holders, Time now) {
     const auto before = last_;
     wait_ = before ? kLimit : kLimit - kFirstLook;
@@ -39,7 +40,8 @@ class Stall {
     if (!cpu) return now - since_ >= kLimitUnseen;
     if (!before || !before->cpu) return false;
     const auto idle = static_cast<double>((now - before->when).count()) * kIdleShare;
-    return static_cast<double>((*cpu - *before->cpu).count()) <= idle * static_cast<double>(holders);
+    return static_cast<double>((*cpu - *before->cpu).count()) <=
+           idle * static_cast<double>(holders);
   }
 
  private:
