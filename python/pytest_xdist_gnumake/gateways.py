@@ -9,7 +9,7 @@ worker that is busy, or stopped, is not taken for one that is gone.
 from __future__ import annotations
 
 import socket
-from _thread import allocate_lock
+from _thread import RLock
 from typing import Any
 
 import execnet
@@ -47,9 +47,12 @@ def watch_socket(gateway: execnet.Gateway, silence: int) -> None:
 
 
 def write_in_turn(gateway: execnet.Gateway) -> None:
-    """Let several threads write to a gateway: a socket takes a long message in pieces."""
+    """Let several threads write to a gateway: a socket takes a long message in pieces.
+
+    A channel that is not needed any more says so when it is collected, which may be in here.
+    """
     io: Any = gateway._io
-    write, lock = io.write, allocate_lock()
+    write, lock = io.write, RLock()
 
     def write_whole(data: bytes) -> None:
         with lock:

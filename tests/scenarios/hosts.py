@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -77,12 +78,16 @@ class Network:
         self._ip("-n", self._name, "link", "set", "eth0", "down")
 
     def remove(self) -> None:
+        # A server's side of a connection that was cut would wait for long.
+        for pid in self._ip("netns", "pids", self._name).split():
+            os.kill(int(pid), signal.SIGKILL)
         self._ip("link", "del", self._end)
         self._ip("netns", "del", self._name)
 
     @staticmethod
-    def _ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True)
+    def _ip(*arguments: str) -> str:
+        command = ["ip", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 class Host(ABC):
