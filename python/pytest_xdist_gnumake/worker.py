@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from functools import partial
 from types import FrameType
 from typing import TypeVar
 
 import pytest
 
 from .connection import FINISHING, Connection, JobSlot
+from .fifo_slot import PREFIX, FifoSlot
 from .next_test import share_fixtures, test_at_hand
 
 T = TypeVar("T")
@@ -28,7 +30,7 @@ _CHANNEL_LIMIT = 1.0
 class StartUp:
     """From the first conftest file to the end of collection."""
 
-    def __init__(self, slot: JobSlot) -> None:
+    def __init__(self, slot: JobSlot | FifoSlot) -> None:
         self._slot = slot
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -46,7 +48,7 @@ class StartUp:
 class Work:
     """The tests, and the session's finish."""
 
-    def __init__(self, slot: JobSlot, config: pytest.Config) -> None:
+    def __init__(self, slot: JobSlot | FifoSlot, config: pytest.Config) -> None:
         self._slot = slot
         self._outcome = ""
         self._is_at_hand = test_at_hand(config)
@@ -100,6 +102,17 @@ def _outcome(report: pytest.TestReport) -> str:
 
 def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
     """Make this process hold a job slot whenever it works, beginning now."""
+    slot: JobSlot | FifoSlot
+    if address.startswith(PREFIX):
+        slot = FifoSlot(address.removeprefix(PREFIX), partial(_controller_lives, 0.0))
+    else:
+        slot = _slot_of_broker(address, worker_id)
+    config.add_cleanup(slot.close)
+    config.pluginmanager.register(StartUp(slot))
+    slot.acquire("starting")
+
+
+def _slot_of_broker(address: str, worker_id: str) -> JobSlot:
     connection = Connection(address, worker_id)
     try:
         connection.open()
@@ -108,13 +121,10 @@ def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
             # The session was over before this worker was there: there is nothing to do, and no slot
             # to do it with. Left alone it would import and collect until execnet ends it.
             os._exit(1)
-    slot = JobSlot(connection, _controller_lives)
-    config.add_cleanup(slot.close)
-    config.pluginmanager.register(StartUp(slot))
-    slot.acquire("starting")
+    return JobSlot(connection, _controller_lives)
 
 
-def _controller_lives() -> bool:
+def _controller_lives(limit: float = _CHANNEL_LIMIT) -> bool:
     """Whether the controller is at the other end of the channel that this worker runs for.
 
     Its process number says nothing: the worker may be in another pid namespace.
@@ -127,7 +137,7 @@ def _controller_lives() -> bool:
         return True
     try:
         # The broker of a dead controller may be gone before execnet sees that it is dead.
-        channel.waitclose(_CHANNEL_LIMIT)
+        channel.waitclose(limit)
     except channel.TimeoutError:
         return True
     except Exception:  # It has ended with an error.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -161,17 +160,10 @@ def test_the_cure_that_unsets_variables_works(suite: Scenario) -> None:
 
 def test_broker_that_cannot_be_started(suite: Scenario) -> None:
     """The same package with a broker that is missing, not executable, or of another machine."""
-    import pytest_xdist_gnumake
-
-    package = Path(pytest_xdist_gnumake.__file__).parent
-    site_packages = suite.folder / "lib" / "python3" / "site-packages"
-    for folder in (package, *package.parent.glob(f"{package.name}-*.dist-info")):
-        shutil.copytree(folder, site_packages / folder.name)
-    suite.environment["PYTHONPATH"] += f":{site_packages}"
+    broker = suite.take_program_away()
     arguments = ("-n2", "-q", "suite")
     makeflags = "--jobserver-auth=fifo:/missing"
     missing = suite.pytest(*arguments, MAKEFLAGS=makeflags)
-    broker = suite.folder / "bin" / "jobslots"
     broker.parent.mkdir()
     broker.write_bytes(b"\x7fELF of another machine")
     broker.chmod(0o644)
@@ -189,25 +181,6 @@ def test_broker_that_cannot_be_started(suite: Scenario) -> None:
         assert outcome.status == 1
         assert "1 failed, 4 passed" in outcome.output
         assert f"{DUMMY_LINE}\npytest-xdist-gnumake: {broker} {why}; cure: " in outcome.output
-
-
-def test_platform_without_a_broker(suite: Scenario) -> None:
-    """Where it is not Linux: the dummy line and the reason, and the tests run."""
-    suite.write(
-        "suite/conftest.py",
-        "import sys, pytest\n"
-        "PLATFORM, sys.platform = sys.platform, 'darwin'\n"
-        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
-        "def pytest_sessionstart():\n"
-        "    yield\n"
-        "    sys.platform = PLATFORM\n",
-    )
-    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing")
-    assert outcome.status == 1
-    assert "1 failed, 4 passed" in outcome.output
-    assert f"{DUMMY_LINE}\npytest-xdist-gnumake: job slots are shared on Linux only" in (
-        outcome.output
-    )
 
 
 KEPT = ("PATH", "PYTHONPATH", "PYTEST_DEBUG_TEMPROOT", "SCENARIO_LOG", "SCENARIO_MARK")
