@@ -47,7 +47,8 @@ def test_sessions_and_neighbours(scenario: Scenario, program: Path) -> None:
     assert outcome.output.count(f"{REDUCED}{why}") == 2
     assert "created: 3/3 workers" in outcome.output, "not N of -jN"
     assert len(outcome.of("test")) == 32
-    assert outcome.most == 3
+    assert len({span.pid for span in outcome.of("test", "one")}) == 4, "not by all workers"
+    assert outcome.most <= 3
 
 
 def test_another_system(scenario: Scenario, four: PytestRun) -> None:
@@ -140,4 +141,4 @@ def test_no_implicit_slot(four: PytestRun, program: Path) -> None:
     four.scenario.suite("suite", 30, 0.02)
     outcome = four.scenario.end(four.start("-n6", "suite", JOBSLOTS_IMPLICIT_SLOT="no"))
     assert outcome.status == 0, outcome.output
-    assert outcome.most == 3
+    assert outcome.most <= 3

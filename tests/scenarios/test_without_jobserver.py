@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from marks import each_kind_of_make
-from scenario import FIFO, Make, Outcome, Scenario
+from scenario import FIFO, SYSTEM, Make, Outcome, Scenario
 
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
@@ -45,7 +44,7 @@ def test_no_make(suite: Scenario) -> None:
     assert "children: 2" in seen
 
 
-@pytest.mark.parametrize("options", [(), ("-q",), ("-qq",), ("-v",), ("--no-header",)], ids=str)
+@pytest.mark.parametrize("options", [("-qq",), ("-v", "--no-header")], ids=str)
 def test_the_line_is_shown_whatever_the_verbosity(
     suite: Scenario, options: tuple[str, ...]
 ) -> None:
@@ -119,18 +118,6 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.strip("_"))
-def test_broken_jobserver(suite: Scenario, broken: object) -> None:
-    assert callable(broken)
-    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS=f" -j3 {broken(suite.folder)}")
-    assert outcome.status == 1
-    assert "1 failed, 4 passed" in outcome.output
-    lines = _lines(outcome)
-    reason = lines[lines.index(DUMMY_LINE) + 1]
-    what, cure = BROKEN[broken]
-    assert re.fullmatch(f"pytest-xdist-gnumake: .*{what}.*; cure: .*{cure}.*", reason), reason
-
-
 def test_garbage_of_any_length_gets_a_reason(suite: Scenario) -> None:
     """Cut, so that it fits a message, and a screen."""
     outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=" + "x" * 100_000)
@@ -190,8 +177,9 @@ WITHOUT = [
 ]
 
 
-@each_kind_of_make
-@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize(
+    ("make", "without"), [(FIFO, WITHOUT[0]), (FIFO, WITHOUT[1]), (SYSTEM, WITHOUT[1])], ids=str
+)
 def test_what_takes_the_variables_away(suite: Scenario, make: Make, without: str) -> None:
     """As tox and sudo do: make is above, and has several jobs."""
     suite.makefile(make, a=f"-{without} python -m pytest -n2 suite")
