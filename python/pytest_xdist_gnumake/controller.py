@@ -78,18 +78,20 @@ class Controller:
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        if isinstance(broker, NoBroker):
-            return None
-        return _cpu_count_by_hand() or broker.job_slots or None
+        slots = broker.fifo if isinstance(broker, NoBroker) else broker
+        return (_cpu_count_by_hand() or slots.job_slots or None) if slots else None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
         broker = self._start_broker()
         if isinstance(broker, NoBroker):
-            self._report(DUMMY_LINE)
+            self._report(CLIENT_LINE if broker.fifo else DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
-            self._start_trace("there is no job server")
+            self._start_trace("there is no broker" if broker.fifo else "there is no job server")
+            if broker.fifo:
+                self._config.pluginmanager.register(broker.fifo)
+                broker.fifo.announce()
         else:
             self._report(CLIENT_LINE)
             if broker.pool:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from .connection import FINISHING, Connection, JobSlot, Packets
+from .fifo_slot import PREFIX, FifoSlot
 from .next_test import share_fixtures, test_at_hand
 from .worker_channel import ChannelPackets, FarEnd, xdist_global
 
@@ -28,7 +30,7 @@ _CHANNEL_LIMIT = 1.0
 class StartUp:
     """From the first conftest file to the end of collection."""
 
-    def __init__(self, slot: JobSlot) -> None:
+    def __init__(self, slot: JobSlot | FifoSlot) -> None:
         self._slot = slot
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -49,7 +51,7 @@ class Work:
     #: How the test has ended, for the trace.
     _outcome = ""
 
-    def __init__(self, slot: JobSlot, config: pytest.Config) -> None:
+    def __init__(self, slot: JobSlot | FifoSlot, config: pytest.Config) -> None:
         self._slot = slot
         self._is_at_hand = test_at_hand(config)
 
@@ -107,8 +109,8 @@ def start_worker(
 ) -> None:
     """Make this process hold a job slot whenever it works, beginning now.
 
-    ``address`` is that of the broker's socket, ``far_end`` another way to the broker: one of them
-    is there.
+    ``address`` is that of the broker's socket, or a fifo where there is no broker; ``far_end`` is
+    another way to the broker. One of them is there.
     """
     if far_end and far_end.slots == "pool":
         from .far_pool import open_pool
@@ -116,7 +118,18 @@ def start_worker(
         address = open_pool(config, far_end, worker_id)
         if address is None:
             return
-    connection = Connection(_way_to_broker(address, far_end), worker_id)
+    slot: JobSlot | FifoSlot
+    if address is not None and address.startswith(PREFIX):
+        slot = FifoSlot(address.removeprefix(PREFIX), partial(_controller_lives, 0.0))
+    else:
+        slot = _slot_of_broker(_way_to_broker(address, far_end), worker_id)
+    config.add_cleanup(slot.close)
+    config.pluginmanager.register(StartUp(slot))
+    slot.acquire("starting")
+
+
+def _slot_of_broker(connect: Callable[[], Packets], worker_id: str) -> JobSlot:
+    connection = Connection(connect, worker_id)
     try:
         connection.open()
     except Exception:
@@ -124,10 +137,7 @@ def start_worker(
             # The session was over before this worker was there: there is nothing to do, and no slot
             # to do it with. Left alone it would import and collect until execnet ends it.
             os._exit(1)
-    slot = JobSlot(connection, _controller_lives)
-    config.add_cleanup(slot.close)
-    config.pluginmanager.register(StartUp(slot))
-    slot.acquire("starting")
+    return JobSlot(connection, _controller_lives)
 
 
 def _way_to_broker(address: str | None, far_end: FarEnd | None) -> Callable[[], Packets]:
@@ -143,7 +153,7 @@ def _way_to_broker(address: str | None, far_end: FarEnd | None) -> Callable[[], 
     return lambda: packets
 
 
-def _controller_lives() -> bool:
+def _controller_lives(limit: float = _CHANNEL_LIMIT) -> bool:
     """Whether the controller is at the other end of the channel that this worker runs for.
 
     Its process number says nothing: the worker may be in another pid namespace.
@@ -153,7 +163,7 @@ def _controller_lives() -> bool:
         return True
     try:
         # The broker of a dead controller may be gone before execnet sees that it is dead.
-        channel.waitclose(_CHANNEL_LIMIT)
+        channel.waitclose(limit)
     except channel.TimeoutError:
         return True
     except Exception:  # It has ended with an error.
