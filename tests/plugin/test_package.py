@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +14,14 @@ from pathlib import Path
 
 import pytest
 import pytest_xdist_gnumake
+from package_page import page
 from pytest_xdist_gnumake.executable import EXECUTABLE
 
 TOP = Path(__file__).resolve().parents[2]
+
+in_checkout = pytest.mark.skipif(
+    not (TOP / "build" / "dist").is_dir(), reason="needs the wheel that `make` has built"
+)
 
 # The configuration of this Python is read first: there is none for the platform pretended.
 BUILD = """
@@ -29,6 +36,7 @@ print(scikit_build_core.build.build_wheel(sys.argv[1]))
 
 
 def test_elsewhere_it_is_pure_python_and_needs_no_compiler(tmp_path: Path) -> None:
+    pytest.importorskip("scikit_build_core")
     no_tools = {"CC": "/nonexistent", "CXX": "/nonexistent", "PATH": str(tmp_path)}
     command = [sys.executable, "-c", BUILD, str(tmp_path)]
     subprocess.run(command, cwd=TOP, env={**os.environ, **no_tools}, check=True)
@@ -41,7 +49,7 @@ def test_elsewhere_it_is_pure_python_and_needs_no_compiler(tmp_path: Path) -> No
 
 def test_one_wheel_serves_every_python() -> None:
     text = metadata.distribution("pytest-xdist-gnumake").read_text("WHEEL") or ""
-    assert "Tag: py3-none-linux_" in text
+    assert re.search(r"^Tag: py3-none-(many|musl)?linux", text, re.MULTILINE)
 
 
 def test_runtime_requirements() -> None:
@@ -58,6 +66,56 @@ def test_command_line() -> None:
         wrong = subprocess.run([*command, "nonsense"], capture_output=True, text=True, check=False)
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("jobslots: there is no command nonsense\nusage: jobslots")
+
+
+def test_what_comes_with_the_command() -> None:
+    files = metadata.files("pytest-xdist-gnumake")
+    if files is None:
+        pytest.skip("a distribution's package, which has a list of its own")
+    installed = {str(file) for file in files}
+    for name in (
+        "man/man1/jobslots.1",
+        "bash-completion/completions/jobslots",
+        "zsh/site-functions/_jobslots",
+        "fish/vendor_completions.d/jobslots.fish",
+    ):
+        assert [file for file in installed if file.endswith(f"share/{name}")]
+
+
+def test_the_bill_of_materials() -> None:
+    """It names what is linked into the program, with versions."""
+    package = metadata.distribution("pytest-xdist-gnumake")
+    bill = json.loads(package.read_text("sboms/jobslots.cdx.json") or "")
+    assert bill["metadata"]["component"]["version"] == package.version
+    components = {part["name"]: part["version"] for part in bill["components"]}
+    assert "nlohmann-json" in components
+    assert not [part for part in components.items() if not re.fullmatch(r"\d+(\.\d+)*", part[1])]
+
+
+README = """
+![A picture](docs/demo.svg)
+[A page](docs/a.md), [another](https://example.org), [here](#here).
+"""
+
+
+def test_the_page_of_the_package_leads_to_its_repository() -> None:
+    assert (
+        page(README, "https://example.org", "v1.2.3")
+        == """
+![A picture](https://example.org/raw/v1.2.3/docs/demo.svg)
+[A page](https://example.org/blob/v1.2.3/docs/a.md), [another](https://example.org), [here](#here).
+"""
+    )
+
+
+def test_the_page_of_a_package_without_a_repository_leads_nowhere() -> None:
+    assert (
+        page(README, None, "v1.2.3")
+        == """
+*A picture.*
+A page, [another](https://example.org), [here](#here).
+"""
+    )
 
 
 def _pip_install(*arguments: str | Path) -> None:
@@ -79,10 +137,12 @@ def _program_found(site_packages: Path) -> Path:
 
 
 def test_the_command_is_the_program_itself() -> None:
-    assert Path(sys.executable).with_name("jobslots") == EXECUTABLE
+    if sys.prefix != sys.base_prefix:
+        assert Path(sys.executable).with_name("jobslots") == EXECUTABLE
     assert EXECUTABLE.read_bytes().startswith(b"\x7fELF")
 
 
+@in_checkout
 @pytest.mark.parametrize("where", ["--target", "--prefix"])
 def test_the_program_is_found_wherever_pip_puts_it(tmp_path: Path, where: str) -> None:
     """A --user installation looks like one with --prefix."""
@@ -92,11 +152,15 @@ def test_the_program_is_found_wherever_pip_puts_it(tmp_path: Path, where: str) -
     assert _program_found(package.parent) == tmp_path / "bin" / "jobslots"
 
 
-def test_the_program_of_an_editable_install(tmp_path: Path) -> None:
+@in_checkout
+def test_the_program_of_an_editable_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The package is in the checkout; the program is where pip puts it.
 
     It is built with nothing but what the package asks for, and without an optimiser's time.
     """
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     build = f"--config-settings=build-dir={TOP}/build/editable"
     quick = "--config-settings=cmake.build-type=Debug"
     _pip_install(build, quick, "--prefix", tmp_path, "-e", TOP)

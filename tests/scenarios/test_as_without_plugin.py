@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from scenario import FIFO, SYSTEM, Make, Outcome, Scenario
@@ -133,7 +134,9 @@ def test_suite(scenario: Scenario, name: str, files: dict[str, str]) -> None:
 
 def _compare(scenario: Scenario, options: str, *, exact: bool = True) -> None:
     without = scenario.pytest("-p", "no:xdist_gnumake", *options.split(), "suite")
-    scenario.write("Makefile", f"all:\n\tpython -m pytest {options} suite; echo $$? > status\n")
+    scenario.write(
+        "Makefile", f"all:\n\t{sys.executable} -m pytest {options} suite; echo $$? > status\n"
+    )
     outcome = scenario.run(*FIFO.command, "-j2")
     assert int((scenario.folder / "status").read_text()) == without.status
     if "--help" in options:  # The plugin's own options come on top.

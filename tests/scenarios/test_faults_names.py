@@ -6,6 +6,8 @@ and the folder before the first conftest file.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from scenario import FIFO, PIPE, Make, Scenario
 
@@ -118,7 +120,7 @@ def test_the_folder_is_gone(scenario: Scenario) -> None:
         "    def pytest_testnodedown():  # pytest goes back there.\n"
         "        os.makedirs(folder, exist_ok=True)\n",
     )
-    recipe = f"mkdir gone; cd gone && python -m pytest -n2 {scenario.folder}/suite"
+    recipe = f"mkdir gone; cd gone && {sys.executable} -m pytest -n2 {scenario.folder}/suite"
     scenario.makefile(FIFO, a=recipe)
     outcome = scenario.make(FIFO, 2)
     assert outcome.status == 0, outcome.output

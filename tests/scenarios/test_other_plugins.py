@@ -7,6 +7,20 @@ import re
 import pytest
 from scenario import FIFO, Outcome, Scenario
 
+for module in (
+    "django",
+    "freezegun",
+    "gevent",
+    "pyfakefs",
+    "pytest_asyncio",
+    "pytest_cov",
+    "pytest_django",
+    "pytest_randomly",
+    "pytest_rerunfailures",
+    "pytest_timeout",
+):
+    pytest.importorskip(module)
+
 CODE = """
 def grade(points):
     if points > 90:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from marks import fifo_and_pipe
 from processes import wait_until
+from pytest_xdist_gnumake.executable import EXECUTABLE
 from scenario import FIFO, Make, Scenario
 from spans import Span, most_at_once
 
@@ -94,7 +94,7 @@ def test_picture_of_two_sessions(scenario: Scenario) -> None:
     scenario.makefile(FIFO, **recipes)
     assert scenario.make(FIFO, 3).status == 0
 
-    jobslots = str(Path(sys.executable).with_name("jobslots"))
+    jobslots = str(EXECUTABLE)
     for picture in ("run.svg", "run.html"):
         drawn = scenario.run(jobslots, "timeline", "one.json", "two.json", "-o", picture)
         assert drawn.status == 0, drawn.output

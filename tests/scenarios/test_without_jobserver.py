@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ WITHOUT = [
 )
 def test_what_takes_the_variables_away(suite: Scenario, make: Make, without: str) -> None:
     """As tox and sudo do: make is above, and has several jobs."""
-    suite.makefile(make, a=f"-{without} python -m pytest -n2 suite")
+    suite.makefile(make, a=f"-{without} {sys.executable} -m pytest -n2 suite")
     outcome = suite.make(make, 2)
     lines = _lines(outcome)
     reason = lines[lines.index(DUMMY_LINE) + 1]
@@ -195,6 +196,6 @@ def test_what_takes_the_variables_away(suite: Scenario, make: Make, without: str
 )
 def test_nothing_to_wonder_about(suite: Scenario, options: str, without: str) -> None:
     """No jobserver that anybody could miss, or one that was left on purpose."""
-    suite.makefile(FIFO, a=f"-{without} python -m pytest -n2 suite")
+    suite.makefile(FIFO, a=f"-{without} {sys.executable} -m pytest -n2 suite")
     outcome = suite.run(*FIFO.command, options)
     assert outcome.output.count("pytest-xdist-gnumake") == 1
