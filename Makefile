@@ -74,7 +74,7 @@ cpp: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 >/dev/null
 	$(VENV)/bin/cmake --build build/cpp
-	$(VENV)/bin/ctest --test-dir build/cpp -j4 --output-on-failure
+	$(VENV)/bin/ctest --test-dir build/cpp -j2 --output-on-failure
 
 # What the tests with sanitizers and the fuzzers run. With clang, as UndefinedBehaviorSanitizer of gcc
 # does not write its reports to a file where AddressSanitizer is there too.
@@ -86,7 +86,7 @@ sanitized: $(VENV)/ready-for-tests
 	$(VENV)/bin/cmake --build build/sanitized
 
 cpp-sanitized: sanitized
-	$(VENV)/bin/ctest --test-dir build/sanitized -j4 --output-on-failure
+	$(VENV)/bin/ctest --test-dir build/sanitized -j2 --output-on-failure
 
 # What the fuzzers find is kept in build/sanitized; an input worth keeping goes to tests/fuzz/corpus.
 fuzz: sanitized

@@ -81,7 +81,9 @@ TEST(Broker, ManyTurns) {
     for (Worker* worker : {&one, &two, &three}) worker->tell("want");
     for (int i = 0; i < 300; ++i) {
       for (Worker* worker : {&one, &two, &three}) {
-        ASSERT_EQ(worker->answer(), "grant");
+        std::string answer = worker->answer();
+        if (answer == "yield") answer = worker->answer();  // Of the slot before, held for 10 ms.
+        ASSERT_EQ(answer, "grant");
         worker->tell("done");
         worker->tell("want");
       }
