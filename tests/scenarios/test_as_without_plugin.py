@@ -73,7 +73,8 @@ INEXACT = {
 def _summary(outcome: Outcome) -> list[str]:
     """The lines that do not depend on time, order or the worker that ran a test."""
     volatile = r"\d+\.\d+s|\bgw\d+\b|\[ *\d+%\]|pid=\d+|\d+ workers|0x[0-9a-f]+"
-    text = re.sub(volatile, "#", outcome.output)
+    # The length of a time is that of the rules beside it, too.
+    text = re.sub(r"={3,}", "===", re.sub(volatile, "#", outcome.output))
     lines = [line.rstrip() for line in text.splitlines()]
     ignored = (
         r"plugins:|pytest-xdist-gnumake|[.FsxX]+ +#?$|make|.* -m pytest"
