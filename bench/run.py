@@ -13,6 +13,7 @@ from pathlib import Path
 
 import document
 from empty import cost, empty
+from far import far
 from fleet import fleet
 from grants import bursts, hand_overs
 from ledger import ledger
@@ -61,6 +62,7 @@ BENCHMARKS = {
         neighbour_ends,
         wide,
         staircase,
+        far,
         tracing,
         pool_first_slot,
         pool_short_run,

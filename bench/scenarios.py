@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "scenarios"))
 
+from hosts import Hosts, arguments, free_port, suite_that_tells
 from jobserver import Jobserver
 from processes import wait_until
 from scenario import FIFO, PIPE, SYSTEM, Make, Outcome, Scenario
@@ -23,14 +24,18 @@ __all__ = [
     "PIPE",
     "SYSTEM",
     "WITHOUT_PLUGIN",
+    "Hosts",
     "Jobserver",
     "Make",
     "Outcome",
     "Pool",
     "Scenario",
     "Span",
+    "arguments",
+    "free_port",
     "new_scenario",
     "run_make",
+    "suite_that_tells",
     "wait_until",
     "write_mark",
 ]

@@ -10,6 +10,7 @@ from statistics import median
 
 from brokers import broker_under_jobserver, child
 from pytest_xdist_gnumake.connection import Connection, JobSlot
+from pytest_xdist_gnumake.packets import PacketSocket
 from table import Figure, beside, middle
 
 
@@ -45,7 +46,7 @@ def _slot(where: str) -> list[Figure]:
                 theirs.send(b"grant")
 
     with ours, theirs, broker_under_jobserver(job_slots=2) as (broker, make), child(then=answer):
-        job_slot = JobSlot(Connection(broker.address, "gw0"))
+        job_slot = JobSlot(Connection(lambda: PacketSocket.connect(broker.address), "gw0"))
 
         def exchange() -> None:
             job_slot.acquire()

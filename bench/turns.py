@@ -10,6 +10,7 @@ from statistics import median
 from brokers import broker_under_jobserver, child, raw_workers
 from contenders import OURS
 from pytest_xdist_gnumake.connection import Connection, JobSlot
+from pytest_xdist_gnumake.packets import PacketSocket
 from rounds import rounds
 from scenarios import FIFO, new_scenario, run_make, write_mark
 from table import Figure, beside, middle
@@ -25,14 +26,14 @@ def hand_over() -> list[Figure]:
     with broker_under_jobserver(job_slots=1) as (broker, _):
 
         def take_turns() -> None:
-            slot = JobSlot(Connection(broker.address, "gw1"))
+            slot = JobSlot(Connection(lambda: PacketSocket.connect(broker.address), "gw1"))
             while os.read(asked, 1):
                 slot.acquire()
                 os.write(answer, time.perf_counter_ns().to_bytes(8, "big"))
                 slot.release()
 
         values, echoes = [], []
-        slot = JobSlot(Connection(broker.address, "gw0"))
+        slot = JobSlot(Connection(lambda: PacketSocket.connect(broker.address), "gw0"))
         with child(then=take_turns):
             for _ in range(cycles):
                 slot.acquire()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import DEVNULL, Popen, TimeoutExpired
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .executable import EXECUTABLE
 from .originals import original
@@ -54,6 +54,9 @@ from .protocol import (
     text_of_path,
 )
 
+if TYPE_CHECKING:
+    from .fifo_jobserver import FifoJobserver
+
 #: Seconds after which one who waits for the broker looks whether the socket is still there.
 _LOOK = 1.0
 
@@ -64,9 +67,13 @@ _LOOKS = 30
 
 
 class NoBroker(NamedTuple):
-    """No usable jobserver. ``reason`` is empty where nothing is wrong: there is just none."""
+    """No usable jobserver, or one whose fifo is used without a broker.
+
+    ``reason`` is empty where nothing is wrong: there is just none.
+    """
 
     reason: str
+    fifo: FifoJobserver | None = None
 
 
 class Sums(NamedTuple):
@@ -148,15 +155,17 @@ class BrokerProcess:
         """The same, with time to do other things: what is returned waits for the broker."""
         there_is_one = speaks_of_jobserver(environment) or names_pool(environment)
         if not sys.platform.startswith("linux"):
-            elsewhere = f"job slots are shared on Linux only, not on {sys.platform}"
-            return lambda: NoBroker(elsewhere if there_is_one else "")
+            why = f"it is built on Linux only, not on {sys.platform}"
+            only = "job slots are shared only over the fifo of a running make >= 4.4"
+            no_fifo = f"on {sys.platform} {only}" if there_is_one else ""
+            return lambda: _without_broker(environment, folder, why, no_fifo)
         if not there_is_one:
             return lambda: _if_possible(lambda: _none_here(environment))
         try:
             packets, process = _spawn_connected(environment, folder)
         except Exception as error:
             reason = _why_not(error)
-            return lambda: NoBroker(reason)
+            return lambda: _without_broker(environment, folder, reason, reason)
         return lambda: _if_possible(lambda: cls._when_it_answers(packets, process))
 
     @classmethod
@@ -336,6 +345,17 @@ def _none_here(environment: Mapping[str, str]) -> NoBroker:
     from .ancestors import where_make_has_gone  # Mostly nobody needs it.
 
     return NoBroker(where_make_has_gone(environment, _LOOKS * _LOOK))
+
+
+def _without_broker(
+    environment: Mapping[str, str], folder: str | None, why: str, no_fifo: str
+) -> NoBroker:
+    """What there is where no broker can be started: a fifo, or ``no_fifo`` as the reason."""
+    from .fifo_jobserver import FifoJobserver  # Mostly nobody needs it.
+
+    fifo = FifoJobserver.of(environment, folder)
+    reduced = f"without the broker a worker that is killed takes its job slot along: {why}"
+    return NoBroker(reduced, fifo) if fifo else NoBroker(no_fifo)
 
 
 def _if_possible(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from .originals import original
-from .packets import PacketSocket
 from .protocol import (
     VERSION,
     Done,
     Grant,
     Hello,
     Keep,
+    Message,
     Next,
+    Refused,
     ToBroker,
     ToWorker,
     Want,
@@ -32,6 +33,16 @@ FINISHING = "finishing"
 _WANT, _DONE = Want(), Done()
 
 
+class Packets(Protocol):
+    """What messages go over: `PacketSocket`, `ChannelPackets`."""
+
+    def send(self, message: Message) -> None: ...
+    def receive(self) -> bytes: ...
+    def has_packet(self) -> bool: ...
+    def is_ours(self) -> bool: ...
+    def close(self) -> None: ...
+
+
 class Connection:
     """How a worker speaks with the broker.
 
@@ -41,11 +52,12 @@ class Connection:
     the connection.
     """
 
-    def __init__(self, address: str, worker_id: str) -> None:
+    def __init__(self, connect: Callable[[], Packets], worker_id: str) -> None:
+        """``connect`` makes a new connection, or raises OSError."""
         self.worker_id = worker_id
-        self._address = address
+        self._connect = connect
         self._pid = original.getpid()
-        self._socket: PacketSocket | None = None
+        self._socket: Packets | None = None
         #: Whether the broker writes a trace, and so wants to know what the slot is used for.
         self.traced = False
         #: Whether slots had to be lent in this session, see `Keep`.
@@ -58,14 +70,13 @@ class Connection:
         """False in a process that a test has forked: it may not speak for the worker."""
         return original.getpid() == self._pid
 
-    def open(self) -> PacketSocket:
+    def open(self) -> Packets:
         """Connect, where there is no connection. OSError if that fails."""
         if self._socket is None:
-            self._socket = self._connect()
+            self._socket = self._introduced(self._connect())
         return self._socket
 
-    def _connect(self) -> PacketSocket:
-        packets = PacketSocket.connect(self._address)
+    def _introduced(self, packets: Packets) -> Packets:
         try:
             welcome = self._exchange(packets, Hello(VERSION, "worker", self.worker_id), Welcome)
             if welcome.version != VERSION:
@@ -94,13 +105,13 @@ class Connection:
             self.drop()
             raise
 
-    def _exchange(self, packets: PacketSocket, message: ToBroker, answer: type[A]) -> A:
+    def _exchange(self, packets: Packets, message: ToBroker, answer: type[A]) -> A:
         packets.send(message)
         while not isinstance(received := decode(packets.receive()), answer):
-            if isinstance(received, Keep):
-                self.others_may_wait = True
-            elif not isinstance(received, Yield):  # Those two may cross the message.
+            if received is None or isinstance(received, Refused):
                 raise ConnectionError(f"the broker says {received}")
+            # What else there is crosses the message, or is for an earlier connection.
+            self.others_may_wait = self.others_may_wait or isinstance(received, Keep)
         return received
 
     def heard(self) -> Iterator[ToWorker]:
@@ -140,7 +151,8 @@ class JobSlot:
         """Where the controller does not live, nobody is to be told that the broker has gone."""
         self._connection = connection
         self._controller_lives = controller_lives
-        self._held = False
+        #: Whether this worker has the slot.
+        self.held = False
         self._broker_lost = False
         self._asked_for = False
 
@@ -160,7 +172,7 @@ class JobSlot:
         ``work`` is for the trace: ``starting``, `FINISHING`, or ``test`` and a node id. That a
         worker finishes is always said: where the controller is dead, it does not wait for that.
         """
-        if self._held or not self._is_in_use():
+        if self.held or not self._is_in_use():
             return
         want = Want(work) if self.traced or work == FINISHING else _WANT
         for _ in range(2):  # The second time over a new connection.
@@ -168,14 +180,14 @@ class JobSlot:
                 self._connection.ask(want, Grant)
             except Exception:
                 continue
-            self._held = True
+            self.held = True
             self._asked_for = False
             return
         self._lose_broker()
 
     def is_asked_for(self) -> bool:
         """Whether the broker has asked for the job slot, so that it must not be kept any longer."""
-        if not self._held:
+        if not self.held:
             return True
         # A process that a test has forked looks too, but must not take what the worker is to hear.
         if self._connection.has_news() and self._is_in_use():
@@ -186,18 +198,18 @@ class JobSlot:
 
     def go_on(self, outcome: str, work: str) -> None:
         """For the trace: the work that the slot was wanted for has ended, and other work begins."""
-        if self.traced and self._held and self._is_in_use():
+        if self.traced and self.held and self._is_in_use():
             with contextlib.suppress(Exception):
-                self._connection.tell(Next(outcome or "none", work))
+                self._connection.tell(Next(original.monotonic_ns(), outcome or "none", work))
 
     def release(self, outcome: str = "") -> None:
         """Give the job slot back, if this worker holds one.
 
         ``outcome`` is for the trace: that of the test.
         """
-        if not self._held or not self._is_in_use():
+        if not self.held or not self._is_in_use():
             return
-        self._held = False
+        self.held = False
         try:
             self._connection.tell(Done(outcome) if outcome else _DONE)
         except Exception:

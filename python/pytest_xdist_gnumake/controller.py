@@ -14,7 +14,12 @@ import pytest
 
 from .broker import BrokerProcess, NoBroker
 from .importing import modules_as_installed
-from .options import set_slot_variables, start_of_workers
+from .options import (
+    set_slot_variables,
+    silence_of_hosts,
+    slots_of_remote_workers,
+    start_of_workers,
+)
 from .originals import original
 from .report import closing_lines, lent_line, pool_line
 from .running import RunningTests
@@ -22,6 +27,8 @@ from .running import RunningTests
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
+
+    from .remote import RemoteWorkers
 
 T = TypeVar("T")
 
@@ -51,11 +58,16 @@ class Controller:
         self._broker: BrokerProcess | NoBroker | None = None
         self._worker_count = 0
         self._running = RunningTests()
+        #: Where there are workers on other machines, or may be.
+        self._remote: RemoteWorkers | None = None
         self._trace: Path | None = None
         self._adopt_scheduler: Callable[[pytest.Config, Scheduling], None] | None = None
 
     def pytest_configure(self) -> None:
-        start_of_workers(self._config)  # A wrong value is one also where there is no jobserver.
+        # A wrong value is one also where there is no jobserver.
+        start_of_workers(self._config)
+        slots_of_remote_workers(self._config)
+        silence_of_hosts(self._config)
         set_slot_variables(self._config, self._environment)
         if self._config.getoption("dist", "no") != "no":
             self._begin_broker()  # It starts while xdist is imported.
@@ -66,18 +78,20 @@ class Controller:
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
         broker = self._start_broker()
-        if isinstance(broker, NoBroker):
-            return None
-        return _cpu_count_by_hand() or broker.job_slots or None
+        slots = broker.fifo if isinstance(broker, NoBroker) else broker
+        return (_cpu_count_by_hand() or slots.job_slots or None) if slots else None
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_xdist_setupnodes(self, specs: list[execnet.XSpec]) -> Generator[None, T, T]:
         broker = self._start_broker()
         if isinstance(broker, NoBroker):
-            self._report(DUMMY_LINE)
+            self._report(CLIENT_LINE if broker.fifo else DUMMY_LINE)
             if broker.reason:
                 self._report(f"pytest-xdist-gnumake: {broker.reason}")
-            self._start_trace("there is no job server")
+            self._start_trace("there is no broker" if broker.fifo else "there is no job server")
+            if broker.fifo:
+                self._config.pluginmanager.register(broker.fifo)
+                broker.fifo.announce()
         else:
             self._report(CLIENT_LINE)
             if broker.pool:
@@ -87,6 +101,7 @@ class Controller:
             self._config.add_cleanup(self._end_workers)
         result = yield  # Everybody else sees all workers that are to be, or changes them.
         self._worker_count = len(specs)
+        self._look_for_remote_workers(broker, specs)
         if isinstance(broker, BrokerProcess):
             self._stagger(broker, specs)
         return result
@@ -150,9 +165,36 @@ class Controller:
         else:
             self._say_all_at_once(reason)
 
+    def _look_for_remote_workers(
+        self, broker: BrokerProcess | NoBroker, specs: list[execnet.XSpec]
+    ) -> None:
+        if all(spec.popen and not spec.via and not spec.python for spec in specs):
+            return
+        with modules_as_installed():
+            from . import gateways
+            from .remote import RemoteWorkers, is_elsewhere
+
+        slots = slots_of_remote_workers(self._config)
+        self._remote = RemoteWorkers(slots, broker, self._report)
+        for spec in specs:
+            gateways.watch_ssh(spec, silence_of_hosts(self._config))
+        if slots == "free" and any(map(is_elsewhere, specs)):
+            self._report_if_verbose("workers on other machines run without job slots")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_newgateway(self, gateway: execnet.Gateway) -> None:
+        if self._remote:
+            from . import gateways
+
+            gateways.watch_socket(gateway, silence_of_hosts(self._config))
+            gateways.write_in_turn(gateway)
+
     def _say_all_at_once(self, reason: str) -> None:
+        self._report_if_verbose(f"all workers are started at once: {reason}")
+
+    def _report_if_verbose(self, text: str) -> None:
         if self._config.getoption("verbose", 0) > 0:  # No such option with -p no:terminal.
-            self._report(f"pytest-xdist-gnumake: all workers are started at once: {reason}")
+            self._report_note(text)
 
     @pytest.hookimpl(optionalhook=True, wrapper=True, tryfirst=True)
     def pytest_configure_node(self, node: WorkerController) -> Generator[None, T, T]:
@@ -161,7 +203,14 @@ class Controller:
         result = yield
         if isinstance(self._broker, BrokerProcess):
             self._broker.announce()  # Somebody may have cleared the environment.
+        if self._remote:
+            self._remote.attach(node)
         return result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: WorkerController) -> None:
+        if self._remote:
+            self._remote.ready(node)
 
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Scheduling, Scheduling]:
@@ -174,6 +223,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: WorkerController, error: object | None) -> None:
+        if self._remote and error:
+            self._remote.lost(node)
         if not isinstance(self._broker, BrokerProcess):
             return
         if error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+_REMOTE = ("share", "pool", "free")
+
 
 def add_options(parser: pytest.Parser) -> None:
     """How workers are started: on the command line, or in the configuration file."""
@@ -18,6 +20,15 @@ def add_options(parser: pytest.Parser) -> None:
         " Perfetto and 'jobslots timeline' show; %%p in FILE is the number of the process.",
     )
     parser.addini("jobslots_start", f"{text} (default: slots).", default="slots")
+    text = "Whose job slots workers on other machines (--tx ssh=..., socket=...) work on: 'share',"
+    text += " this session's, 'pool', those of the pool of their own machine, or 'free', none"
+    group.addoption("--jobslots-remote", choices=_REMOTE, help=f"{text}.")
+    parser.addini("jobslots_remote", f"{text} (default: share).", default="share")
+    parser.addini(
+        "jobslots_remote_silence",
+        "Seconds after which another machine that says nothing counts as gone (default: 60).",
+        default="60",
+    )
     text = "Where no make has a jobserver, take job slots from this pool: 'machine', which all that"
     text += " this user starts may share, the path of another one, or 'off'"
     group.addoption("--jobslots-pool", metavar="POOL", help=f"{text}.")
@@ -60,3 +71,21 @@ def start_of_workers(config: pytest.Config) -> str:
     if value not in ("slots", "all"):
         raise pytest.UsageError(f"jobslots_start must be 'slots' or 'all', not {value!r}")
     return str(value)
+
+
+def slots_of_remote_workers(config: pytest.Config) -> str:
+    """``share``, ``pool`` or ``free``, see `add_options`."""
+    value = config.getoption("--jobslots-remote") or config.getini("jobslots_remote")
+    if value not in _REMOTE:
+        raise pytest.UsageError(f"jobslots_remote must be 'share', 'pool' or 'free', not {value!r}")
+    return str(value)
+
+
+def silence_of_hosts(config: pytest.Config) -> int:
+    """Seconds after which a host that says nothing counts as gone."""
+    value = str(config.getini("jobslots_remote_silence"))
+    if not value.isdecimal() or int(value) == 0:
+        raise pytest.UsageError(
+            f"jobslots_remote_silence must be a number of seconds, not {value!r}"
+        )
+    return int(value)

@@ -12,18 +12,21 @@ import time
 from typing import Any
 
 
-def _no_poll() -> Any:
-    """Elsewhere than on the systems where there is a broker."""
-    raise OSError("there is no poll")
+def _missing(*_: Any) -> Any:
+    """On a system where there is no jobserver that could be used."""
+    raise OSError("this system does not have it")
 
 
 class original:
+    close = staticmethod(os.close)
     environ = os.environ
     fstat = staticmethod(os.fstat)
     getpid = staticmethod(os.getpid)
     monotonic_ns = staticmethod(time.monotonic_ns)
-    poll = staticmethod(getattr(select, "poll", None) or _no_poll)
+    poll = staticmethod(getattr(select, "poll", None) or _missing)
     POLLIN: int = getattr(select, "POLLIN", 1)
+    open = staticmethod(os.open)
+    readv = staticmethod(getattr(os, "readv", None) or _missing)
     rmdir = staticmethod(os.rmdir)
     unlink = staticmethod(os.unlink)
     write = staticmethod(os.write)

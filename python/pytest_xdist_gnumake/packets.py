@@ -70,6 +70,11 @@ class PacketSocket:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def shut_down(self) -> None:
+        """Have both sides see the end, a thread that waits here for a packet included."""
+        if self.is_ours():
+            self._socket.shutdown(_socket.SHUT_RDWR)
+
     def close(self) -> None:
         if self.is_ours():
             self._socket.close()

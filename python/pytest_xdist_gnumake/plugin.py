@@ -30,11 +30,17 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     """
     worker_id = os.environ.get("PYTEST_XDIST_WORKER")
     address = os.environ.pop(ADDRESS_VARIABLE, None)
-    if worker_id and address:
+    far_end = None
+    if worker_id:
+        with modules_as_installed():
+            from .worker_channel import take_far_end
+
+        far_end = take_far_end()
+    if worker_id and (address or far_end):
         with modules_as_installed():  # Neither part needs what the other one is made of.
             from .worker import start_worker
 
-        start_worker(early_config, address, worker_id)
+        start_worker(early_config, worker_id, address, far_end)
     else:
         with modules_as_installed():
             from .controller import Controller

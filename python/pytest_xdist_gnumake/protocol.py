@@ -26,7 +26,7 @@ ADDRESS_VARIABLE = "PYTEST_XDIST_GNUMAKE_BROKER"
 #: Bytes of a message, in both directions. The broker refuses longer ones.
 SIZE_LIMIT = 4096
 
-Role = Literal["worker", "controller", "observer"]
+Role = Literal["worker", "remote", "controller", "observer"]
 
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Message(tuple[Any, ...]):
 
 class Hello(_Message, form="hello {version} {role}[ {name}]"):
     """The first message of a client. ``role`` is ``worker``, which has a name, or ``controller``;
-    an ``observer`` is ``jobslots status``.
+    ``remote`` is a worker that the controller speaks for; an ``observer`` is ``jobslots status``.
 
     One of another version is understood: to refuse it is the broker's business.
     """
@@ -89,9 +89,11 @@ class Want(_Message, form="want[ {work}]"):
     work: str = ""
 
 
-class Next(_Message, form="next {outcome} {work}"):
+class Next(_Message, form="next {time} {outcome} {work}"):
     """A worker that is traced keeps its job slot from one test to the next."""
 
+    #: When: nanoseconds of CLOCK_MONOTONIC.
+    time: int
     outcome: str
     work: str
 
@@ -319,7 +321,7 @@ Message = ToBroker | ToWorker | ToController
 _PATTERNS: Mapping[str, str] = {
     "int": "0|[1-9][0-9]{0,17}",
     "bool": "trace",
-    "Role": "worker(?= )|(?:controller|observer)(?! )",
+    "Role": "(?:worker|remote)(?= )|(?:controller|observer)(?! )",
 }
 
 #: Bytes of texts that only people read. What is longer is cut.

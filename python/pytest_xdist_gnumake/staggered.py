@@ -22,6 +22,8 @@ from xdist.dsession import DSession
 from . import expectations
 from . import xdist_parts as parts
 from .broker import BrokerProcess
+from .options import slots_of_remote_workers
+from .remote import is_elsewhere, place
 
 if TYPE_CHECKING:
     from xdist.remote import WorkerInfo
@@ -43,9 +45,10 @@ def why_not(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> str | None
     mode = config.getvalue("dist")
     if mode not in _DIST_MODES:
         return f"--dist {mode} runs the tests on each of them"
-    if not all(spec.popen and not spec.via and not spec.chdir for spec in specs):
-        return "not all of them run on this machine"
-    if len({str(spec) for spec in specs}) > 1:
+    if slots_of_remote_workers(config) != "share" and any(map(is_elsewhere, specs)):
+        return "some of them do not work on slots of this session"
+    local = [spec for spec in specs if not is_elsewhere(spec)]
+    if len({(spec.python, *spec.env.items()) for spec in local}) > 1:
         return "--tx makes them different from each other"
     return expectations.of_plugins(config)
 
@@ -178,6 +181,7 @@ class StaggeredSession(DSession):
         if worker_id not in self._to_start:
             self._broker.cancel(worker_id)
             return
+        spec = self._to_start[worker_id]
         try:
             self._start(worker_id)
         except Exception as error:
@@ -185,6 +189,7 @@ class StaggeredSession(DSession):
                 raise
             self._broker.cancel(worker_id)
             parts.say(self, f"pytest-xdist-gnumake: {worker_id} cannot be started: {error!r}")
+            self._start_no_more_at(spec)
 
     def worker_broker_lost(self) -> None:
         """No slot will come any more: go on as xdist does."""
@@ -342,7 +347,16 @@ class StaggeredSession(DSession):
             self._broker.cancel(worker_id)
 
     def _start_no_more(self) -> None:
-        for worker_id, spec in self._to_start.items():
-            parts.keep_alive_no_more_for(self, spec)
-            self._broker.cancel(worker_id)
-        self._to_start.clear()
+        for worker_id in list(self._to_start):
+            self._do_not_start(worker_id)
+
+    def _start_no_more_at(self, lost: execnet.XSpec) -> None:
+        """Of a host that cannot be reached: each attempt takes long, and xdist's loop waits."""
+        for worker_id, spec in list(self._to_start.items()):
+            if is_elsewhere(spec) and place(spec) == place(lost):
+                parts.say(self, f"pytest-xdist-gnumake: nor is {worker_id}, which is to run there")
+                self._do_not_start(worker_id)
+
+    def _do_not_start(self, worker_id: str) -> None:
+        parts.keep_alive_no_more_for(self, self._to_start.pop(worker_id))
+        self._broker.cancel(worker_id)

@@ -9,15 +9,17 @@ for the controller it holds nothing.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Generator
-from types import FrameType
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from .connection import FINISHING, Connection, JobSlot
+from .connection import FINISHING, Connection, JobSlot, Packets
+from .fifo_slot import PREFIX, FifoSlot
 from .next_test import share_fixtures, test_at_hand
+from .worker_channel import ChannelPackets, FarEnd, xdist_global
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ _CHANNEL_LIMIT = 1.0
 class StartUp:
     """From the first conftest file to the end of collection."""
 
-    def __init__(self, slot: JobSlot) -> None:
+    def __init__(self, slot: JobSlot | FifoSlot) -> None:
         self._slot = slot
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -46,17 +48,19 @@ class StartUp:
 class Work:
     """The tests, and the session's finish."""
 
-    def __init__(self, slot: JobSlot, config: pytest.Config) -> None:
+    #: How the test has ended, for the trace.
+    _outcome = ""
+
+    def __init__(self, slot: JobSlot | FifoSlot, config: pytest.Config) -> None:
         self._slot = slot
-        self._outcome = ""
         self._is_at_hand = test_at_hand(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, T, T]:
-        self._slot.acquire(f"test {item.nodeid}")
-        self._outcome = ""
+        if not self._slot.held:
+            self._slot.acquire(f"test {item.nodeid}")
         try:
             return (yield)
         finally:
@@ -66,10 +70,9 @@ class Work:
                 self._slot.go_on(self._outcome, f"test {nextitem.nodeid}")
 
     def _keeps_slot(self, item: pytest.Item, nextitem: pytest.Item) -> bool:
-        needed_elsewhere = self._slot.is_asked_for() or not self._is_at_hand()
-        if needed_elsewhere and self._slot.others_may_wait:
-            return share_fixtures(item, nextitem)
-        return not needed_elsewhere
+        if not self._slot.is_asked_for() and self._is_at_hand():
+            return True
+        return self._slot.others_may_wait and share_fixtures(item, nextitem)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, T, T]:
@@ -80,6 +83,9 @@ class Work:
 
 class TracedWork(Work):
     """The same, and the broker is told how each test ended."""
+
+    def pytest_runtest_logstart(self) -> None:
+        self._outcome = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # A test with a failed subtest ends with a report that says passed.
@@ -98,9 +104,32 @@ def _outcome(report: pytest.TestReport) -> str:
     return report.outcome
 
 
-def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
-    """Make this process hold a job slot whenever it works, beginning now."""
-    connection = Connection(address, worker_id)
+def start_worker(
+    config: pytest.Config, worker_id: str, address: str | None, far_end: FarEnd | None
+) -> None:
+    """Make this process hold a job slot whenever it works, beginning now.
+
+    ``address`` is that of the broker's socket, or a fifo where there is no broker; ``far_end`` is
+    another way to the broker. One of them is there.
+    """
+    if far_end and far_end.slots == "pool":
+        from .far_pool import open_pool
+
+        address = open_pool(config, far_end, worker_id)
+        if address is None:
+            return
+    slot: JobSlot | FifoSlot
+    if address is not None and address.startswith(PREFIX):
+        slot = FifoSlot(address.removeprefix(PREFIX), partial(_controller_lives, 0.0))
+    else:
+        slot = _slot_of_broker(_way_to_broker(address, far_end), worker_id)
+    config.add_cleanup(slot.close)
+    config.pluginmanager.register(StartUp(slot))
+    slot.acquire("starting")
+
+
+def _slot_of_broker(connect: Callable[[], Packets], worker_id: str) -> JobSlot:
+    connection = Connection(connect, worker_id)
     try:
         connection.open()
     except Exception:
@@ -108,26 +137,33 @@ def start_worker(config: pytest.Config, address: str, worker_id: str) -> None:
             # The session was over before this worker was there: there is nothing to do, and no slot
             # to do it with. Left alone it would import and collect until execnet ends it.
             os._exit(1)
-    slot = JobSlot(connection, _controller_lives)
-    config.add_cleanup(slot.close)
-    config.pluginmanager.register(StartUp(slot))
-    slot.acquire("starting")
+    return JobSlot(connection, _controller_lives)
 
 
-def _controller_lives() -> bool:
+def _way_to_broker(address: str | None, far_end: FarEnd | None) -> Callable[[], Packets]:
+    """The socket, where it can be reached: it may be another machine's, or outside a container."""
+    if address is not None and (far_end is None or Path(address).exists()):
+        from .packets import PacketSocket
+
+        if far_end:
+            far_end.say_it_is_not_needed()
+        return lambda: PacketSocket.connect(address)
+    assert far_end
+    packets = ChannelPackets(far_end.channel)
+    return lambda: packets
+
+
+def _controller_lives(limit: float = _CHANNEL_LIMIT) -> bool:
     """Whether the controller is at the other end of the channel that this worker runs for.
 
     Its process number says nothing: the worker may be in another pid namespace.
     """
-    frame: FrameType | None = sys._getframe()
-    while frame and frame.f_globals.get("__name__") != "__channelexec__":  # xdist's, in execnet.
-        frame = frame.f_back
-    channel = frame.f_globals.get("channel") if frame else None
+    channel = xdist_global("channel")
     if channel is None:
         return True
     try:
         # The broker of a dead controller may be gone before execnet sees that it is dead.
-        channel.waitclose(_CHANNEL_LIMIT)
+        channel.waitclose(limit)
     except channel.TimeoutError:
         return True
     except Exception:  # It has ended with an error.

@@ -8,6 +8,7 @@ module cannot be imported, too.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard
 
@@ -127,7 +128,7 @@ def set_up(session: DSession, spec: execnet.XSpec) -> WorkerController:
 
 def spec_of_replacement(session: DSession, node: WorkerController) -> execnet.XSpec:
     """What a worker is to be that takes the place of one that has crashed."""
-    spec = execnet.XSpec(str(node.gateway.spec))
+    spec = copy.copy(node.gateway.spec)  # With what xdist has added, as chdir.
     spec.id = None
     manager(session).group.allocate_id(spec)
     return spec

@@ -4,16 +4,10 @@
 #include <exception>
 #include <utility>
 
+#include "system/clock.h"
 #include "system/cpu_time.h"
 
 namespace jobslots {
-namespace {
-
-using Source = Connections::Source;
-
-Session::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
-
-}  // namespace
 
 Broker::Broker(Peer controller, Slots slots, Rendezvous rendezvous, Poller poller, Log log,
                std::string folder)
@@ -57,6 +51,7 @@ void Broker::serve() {
       settle();
       now_ = monotonic_now();
     }
+    SessionTrace::gather(session_, now_);
   }
   if (trace_.write(session_)) carry_out_effects();
 }
@@ -110,11 +105,13 @@ void Broker::accept_worker() {
 }
 
 void Broker::receive_from(ClientId client) {
-  const Peer::Received received = connections_.receive(client);
-  if (received.closed) {
-    log_.client(now_, client, "hangs up");
-    session_.hung_up(client, now_);
-  } else if (received.message) {
+  for (int count = 0; count < (session_.tracing() ? kAtATime : 1); ++count) {
+    const Peer::Received received = connections_.receive(client);
+    if (received.closed) {
+      log_.client(now_, client, "hangs up");
+      session_.hung_up(client, now_);
+    }
+    if (!received.message) return;
     log_.client(now_, client, "says:", *received.message);
     session_.said(client, *received.message, now_);
   }

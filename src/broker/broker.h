@@ -39,6 +39,9 @@ class Broker {
 
  private:
   using ClientId = Session::ClientId;
+  using Source = Connections::Source;
+  /// Messages of one client, of those that have gathered, before others have their turn.
+  static constexpr int kAtATime = 64;
 
   void serve();
   std::optional<Session::Time> wait_limit() const;

@@ -1,5 +1,6 @@
 #include "broker/session_trace.h"
 
+#include <thread>
 #include <utility>
 
 namespace jobslots {
@@ -17,6 +18,12 @@ void SessionTrace::open(Session& session, const std::string& path, Time now) {
 bool SessionTrace::write_if_due(Session& session, Time now) {
   if (!due_ && session.has_trace()) due_ = now + kDelay;
   return due_ && *due_ <= now && write(session);
+}
+
+void SessionTrace::gather(const Session& session, Time now) {
+  if (session.tracing() && !session.over() && session.need(now).of == Ledger::Need::Of::kNothing) {
+    std::this_thread::sleep_for(kGathering);
+  }
 }
 
 bool SessionTrace::write(Session& session) {

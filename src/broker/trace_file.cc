@@ -46,7 +46,7 @@ bool is_trace(int fd) {
 }
 
 /// How long a write may take before it is not waited for.
-constexpr std::chrono::milliseconds kPatience{50};
+constexpr std::chrono::milliseconds kWritePatience{50};
 /// And at the trace's end.
 constexpr std::chrono::milliseconds kEndPatience{2000};
 
@@ -148,7 +148,7 @@ std::string TraceFile::append(std::string_view events) {
     writer_->changed.notify_all();
     if (!writer_->stalls) {
       writer_->stalls = !writer_->changed.wait_for(
-          lock, kPatience, [this] { return writer_->idle() || !writer_->failure.empty(); });
+          lock, kWritePatience, [this] { return writer_->idle() || !writer_->failure.empty(); });
     }
   }
   return writer_->failure;

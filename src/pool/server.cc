@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "system/clock.h"
+
 namespace jobslots {
 namespace {
 
@@ -21,9 +23,7 @@ constexpr unsigned kSourceBits = 3;
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::chrono::seconds kFirstLinger{5};
 
-PoolServer::Time monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
-
-Unavailable failed(const std::string& what) {
+Unavailable cannot_serve(const std::string& what) {
   return {Reason::kSystem, what + ": " + std::strerror(errno), kMakeRoom};
 }
 
@@ -38,16 +38,16 @@ Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned j
   if (const auto* why = std::get_if<Unavailable>(&fifo)) return *why;
   unlink(place.socket().c_str());
   UniqueFd listening = listen_at(place.socket());
-  if (!listening) return failed("no socket " + place.socket());
+  if (!listening) return cannot_serve("no socket " + place.socket());
   UniqueFd socket_file(open(place.socket().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!socket_file) return failed("no socket " + place.socket());
+  if (!socket_file) return cannot_serve("no socket " + place.socket());
   UniqueFd watch(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!watch ||
       inotify_add_watch(watch.get(), place.directory.c_str(),
                         IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVE_SELF | IN_ONLYDIR) <
           0 ||
       inotify_add_watch(watch.get(), place.fifo().c_str(), IN_CLOSE_WRITE) < 0) {
-    return failed("no watch of " + place.directory);
+    return cannot_serve("no watch of " + place.directory);
   }
   auto poller = Poller::create();
   if (const auto* why = std::get_if<Unavailable>(&poller)) return *why;

@@ -13,7 +13,7 @@ std::string printed(const json& object) {
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-double seconds(PoolLedger::Time time) { return std::chrono::duration<double>(time).count(); }
+double in_seconds(PoolLedger::Time time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
 
@@ -28,7 +28,7 @@ std::string describe(const Who& who, const PoolLedger::Client& slots, PoolLedger
                   {"wanted", slots.wanted},
                   {"asked_back", slots.asked},
                   {"used", PoolLedger::use(slots, now)},
-                  {"since", seconds(now - slots.since)}});
+                  {"since", in_seconds(now - slots.since)}});
 }
 
 std::string describe(const Sums& sums) {

@@ -30,11 +30,12 @@ void Journal::set_outcome(Ledger::ClientId client, std::string_view outcome) {
 }
 
 void Journal::set_next(Ledger::ClientId id, std::string_view outcome, std::string_view work,
-                       Time now) {
+                       Time then) {
   Client& client = clients_[id];
   client.outcome = outcome;
-  add_up(client, now);
-  client.since = now;
+  then = std::max(then, client.since);
+  add_up(client, then);
+  client.since = then;
   set_work(id, work);
 }
 

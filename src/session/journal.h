@@ -48,7 +48,8 @@ class Journal {
   /// How the work that the client has a slot for ended: the outcome of a test.
   void set_outcome(Ledger::ClientId client, std::string_view outcome);
   /// The work that the client has a slot for ended so, and it goes on with other work.
-  void set_next(Ledger::ClientId client, std::string_view outcome, std::string_view work, Time now);
+  void set_next(Ledger::ClientId client, std::string_view outcome, std::string_view work,
+                Time then);
   /// The client is to go, but its worker has not died: it comes again as another one.
   void expect_return(Ledger::ClientId client) { clients_[client].returns = true; }
 

@@ -255,11 +255,11 @@ void Ledger::may_ask(ClientId id, bool may) {
   Client& client = clients_.at(id);
   if (client.may_be_asked == may) return;
   client.may_be_asked = may;
-  const auto note = [id, may](std::set<std::pair<Time, ClientId>>& clients, Time since) {
+  const auto note = [&client, id, may](ByTime& clients, Time since) {
     if (may) {
-      clients.emplace(since, id);
+      clients.emplace(since + client.grace, id);
     } else {
-      clients.erase({since, id});
+      clients.erase({since + client.grace, id});
     }
   };
   note(to_ask_by_slot_, client.since);

@@ -40,6 +40,9 @@
 ///  9. Who gave the tokens may ask for some back: clients that have one are asked to yield, those
 ///     first that have had theirs for longest, and the next tokens that are free are returned.
 ///
+/// 10. A client may have a grace: it is asked to yield so much later than others. Where a message
+///     takes long, so does each hand-over.
+///
 /// A pure state machine: events in, actions out. It has no descriptor, no clock and no thread; time
 /// is what the caller says it is (any steady clock, never going back). The caller carries the
 /// actions out in order.
@@ -112,6 +115,8 @@ class Ledger {
   Actions join(ClientId client, unsigned rank = 0);
   /// The client is there, as the one that was begun as `started`, and has the slot that this got.
   Actions join_as(ClientId client, ClientId started, Time now, unsigned rank = 0);
+  /// See rule 10. Before its first done.
+  void set_grace(ClientId client, Time grace) { clients_.at(client).grace = grace; }
   /// The client is to be started when there is a slot for it: Begin says so.
   Actions start(ClientId client);
   Actions want(ClientId client, Time now);
@@ -187,6 +192,7 @@ class Ledger {
     std::vector<Slot> slots{};  ///< Of one, while it has a slot.
     Time since{};               ///< When it got the slot.
     unsigned rank = 0;
+    Time grace{};
     bool started_up = false;    ///< It has said done once.
     bool may_be_asked = false;  ///< To yield.
     bool asked = false;         ///< To yield the slot that it has.
@@ -229,8 +235,8 @@ class Ledger {
   bool implicit_slot_in_use_ = false;
   std::deque<ClientId> uncovered_;  ///< In the order in which they became so.
   ByTime by_token_;                 ///< Who has a token, by when it was taken.
-  ByTime to_ask_by_token_;          ///< Those of them who may be asked to yield.
-  ByTime to_ask_by_slot_;           ///< Who may be asked to yield, by when it got its slot.
+  ByTime to_ask_by_token_;          ///< Those who may be asked to yield; their grace is added.
+  ByTime to_ask_by_slot_;           ///< The same, by when they got their slots.
   std::size_t asked_ = 0;           ///< How many have been asked and have not given back yet.
   std::size_t owed_ = 0;            ///< Tokens that are wanted back, and not returned yet.
   Time pause_until_ = Time::min();

@@ -35,18 +35,18 @@ std::optional<FromClient> parse_hello(std::string_view text) {
   if (text == "controller") return hello;
   hello.role = Hello::Role::kObserver;
   if (text == "observer") return hello;
-  hello.role = Hello::Role::kWorker;
-  if (take_word(text) != "worker" || text.empty()) return std::nullopt;
+  const std::string_view role = take_word(text);
+  if ((role != "worker" && role != "remote") || text.empty()) return std::nullopt;
+  hello.role = role == "worker" ? Hello::Role::kWorker : Hello::Role::kRemote;
   hello.name = text;
   return hello;
 }
 
 std::optional<FromClient> parse_next(std::string_view text) {
-  Next next;
-  next.outcome = take_word(text);
-  next.work = text;
-  if (next.outcome.empty() || next.work.empty()) return std::nullopt;
-  return next;
+  const auto time = number_of<std::int64_t>(take_word(text));
+  const std::string_view outcome = take_word(text);
+  if (!time || outcome.empty() || text.empty()) return std::nullopt;
+  return Next{*time, std::string(outcome), std::string(text)};
 }
 
 /// The name goes to the first number behind it.

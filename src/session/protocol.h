@@ -5,9 +5,9 @@
 /// it; tests of both read tests/protocol_samples.json.
 ///
 ///   worker -> broker                        broker -> worker
-///     hello VERSION worker NAME               welcome VERSION [trace]
+///     hello VERSION worker|remote NAME        welcome VERSION [trace]
 ///     want [WORK]                             grant (when there is a job slot)
-///     next OUTCOME WORK                       yield (others need it)
+///     next TIME OUTCOME WORK                  yield (others need it)
 ///     done [OUTCOME]                          keep (see there)
 ///
 ///   controller -> broker                    broker -> controller
@@ -58,6 +58,8 @@ struct Hello {
   enum class Role {
     kController,
     kWorker,
+    kRemote,    ///< A worker that the controller speaks for: its process is not seen from here, and
+                ///< its life is its connection.
     kObserver,  ///< Has no slot, and is told once what the session does: `jobslots status`.
   };
   int version = kProtocolVersion;
@@ -70,7 +72,8 @@ struct Want {
 };
 /// While tracing: a test has ended, and the worker keeps its slot for the next one.
 struct Next {
-  std::string outcome;  ///< One word.
+  std::int64_t time = 0;  ///< When: nanoseconds of CLOCK_MONOTONIC, as it may be read later.
+  std::string outcome;    ///< One word.
   std::string work;
 };
 /// The job slot is given back.

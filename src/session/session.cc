@@ -101,11 +101,7 @@ void Session::implicit_slot_lost(Time now) {
 
 void Session::examined(std::optional<Time> cpu, Time now) {
   examining_ = false;
-  if (!cpu) {
-    stall_.moved(now);  // Who cannot be looked at may be doing something.
-  } else if (stall_.looked(*cpu, ledger_.holding(), now) && may_stall()) {
-    lend(now);
-  }
+  if (stall_.looked(cpu, ledger_.holding(), now) && may_stall()) lend(now);
   finish(now);
 }
 
@@ -139,7 +135,7 @@ bool Session::can_spare_implicit_slot() const {
 }
 
 std::size_t Session::settle(std::size_t tokens_free, Time now) {
-  if (may_stall() && now >= stall_.look_at()) examine();
+  if (may_stall() && now >= stall_.look_at()) examine(now);
   if (!observers_.empty() && now >= observers_until_) answer_observers(false, now);
   const Ledger::Settled settled = ledger_.settle(tokens_free, now);
   if (!settled.actions.empty()) {
@@ -201,13 +197,13 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
   } else if (!workers_.at(client).greeted) {
     refuse(client, "say hello first", now);
   } else if (want != nullptr) {
-    journal_.set_work(client, want->work);
-    add(ledger_.want(client, now));
-    // Nobody is there to be told of it, and make waits for this to end.
-    if (controller_gone_ && want->work == trace::kFinishing) add(ledger_.lend_to(client, now));
+    hear_want(client, *want, now);
   } else if (next != nullptr) {
     if (ledger_.state_of(client) == Ledger::State::kHolding) {
-      journal_.set_next(client, next->outcome, next->work, now);
+      // Another machine's clock is another one.
+      const bool remote = workers_.at(client).remote;
+      const Time then = remote ? now : std::min(now, Time(next->time));
+      journal_.set_next(client, next->outcome, next->work, then);
     } else {
       refuse(client, "goes on without a slot", now);
     }
@@ -216,6 +212,16 @@ void Session::hear_worker(ClientId client, const FromClient& message, Time now) 
     add(ledger_.done(client, now));
   }
   touched_.push_back(client);
+}
+
+void Session::hear_want(ClientId client, const message::Want& want, Time now) {
+  if (const auto welcomed = std::exchange(workers_.at(client).welcomed, std::nullopt)) {
+    ledger_.set_grace(client, std::min(kLongestGrace, kWorthOfJourney * (now - *welcomed)));
+  }
+  journal_.set_work(client, want.work);
+  add(ledger_.want(client, now));
+  // Nobody is there to be told of it, and make waits for this to end.
+  if (controller_gone_ && want.work == trace::kFinishing) add(ledger_.lend_to(client, now));
 }
 
 void Session::greet(ClientId client, const message::Hello& hello, Time now) {
@@ -233,13 +239,16 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
     observe(client, now);
     return;
   }
+  worker.remote = hello.role == message::Hello::Role::kRemote;
+  if (worker.remote) worker.process = {};  // That was the controller's.
   // A test may have closed the worker's socket, and the worker connects again: one process, one
   // client. What its lost connection held is free from here on.
   std::vector<ClientId> earlier;
   for (const auto& [other_id, other] : workers_) {
-    if (other.greeted && other.process.pid == worker.process.pid && worker.process.pid > 0) {
-      earlier.push_back(other_id);
-    }
+    const bool same = worker.remote
+                          ? other.remote && other.name == hello.name
+                          : other.process.pid == worker.process.pid && worker.process.pid > 0;
+    if (other.greeted && same) earlier.push_back(other_id);
   }
   for (const ClientId other : earlier) {
     journal_.expect_return(other);
@@ -259,6 +268,7 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
   journal_.set_worker(client, hello.name);
   touched_.push_back(client);
   send(client, message::Welcome{journal_.tracing()});
+  if (worker.remote) worker.welcomed = now;
   if (has_stalled_) send(client, message::Keep{});
 }
 
@@ -313,7 +323,7 @@ void Session::controller_gone(Time now) {
   controller_gone_ = true;
   add(ledger_.implicit_slot_lost());
   for (const auto& [client, worker] : workers_) {
-    if (worker.greeted) effects_.push_back(Interrupt{client});
+    if (worker.greeted && !worker.remote) effects_.push_back(Interrupt{client});
   }
 }
 
@@ -351,7 +361,7 @@ void Session::lose(std::string_view name, Time now) {
     end_start(name, now);
   } else {
     const ClientId client = worker->first;
-    effects_.push_back(Kill{client});
+    if (!worker->second.remote) effects_.push_back(Kill{client});
     forget(client, now);
   }
 }
@@ -418,16 +428,22 @@ bool Session::may_stall() const {
   return ledger_.waiting() + ledger_.to_start() > 0 && ledger_.holding() > 0 && !controller_gone_;
 }
 
-void Session::examine() {
+void Session::examine(Time now) {
   if (std::exchange(examining_, true)) return;
   Examine examine;
+  bool all_seen = true;
   for (const auto& [client, worker] : workers_) {
     const Ledger::State state = ledger_.state_of(client);
     if (state == Ledger::State::kHolding || state == Ledger::State::kStarting) {
       examine.clients.push_back(client);
+      all_seen = all_seen && !worker.remote;
     }
   }
-  effects_.push_back(std::move(examine));
+  if (all_seen) {
+    effects_.push_back(std::move(examine));
+  } else {
+    examined(std::nullopt, now);
+  }
 }
 
 void Session::lend(Time now) {

@@ -11,6 +11,9 @@
 /// nobody reads any more, are interrupted and served with tokens only until they have ended; what
 /// they have set up they tear down without waiting for a slot.
 ///
+/// A remote worker is on another machine: its connection is one that the controller has made for
+/// it, and its life is that of this connection. What it does there is not seen.
+///
 /// An observer is a client that is no worker: it asks once what the session does, is answered, and
 /// dropped. Which tests run is the controller's to say, and what it has not said within
 /// kPatienceOfObservers is left out.
@@ -41,6 +44,10 @@ class Session {
   using ClientId = Ledger::ClientId;
   using Time = Ledger::Time;
   static constexpr ClientId kController = 0;
+  /// A remote worker may keep its slot so many times longer than it takes to ask it and be
+  /// answered, than one that is here, as each hand-over costs that time; but not for ever.
+  static constexpr int kWorthOfJourney = 20;
+  static constexpr Time kLongestGrace = std::chrono::seconds(5);
   static constexpr Time kPatienceOfObservers = std::chrono::milliseconds(500);
 
   /// The client is to be told this.
@@ -165,6 +172,8 @@ class Session {
     bool connected = true;
     bool greeted = false;
     std::string name{};
+    bool remote = false;
+    std::optional<Time> welcomed{};  ///< Of a remote one that has not answered yet.
   };
   struct Seen {
     Ledger::State state;
@@ -173,6 +182,7 @@ class Session {
 
   void hear_controller(const FromClient& message, Time now);
   void hear_worker(ClientId client, const FromClient& message, Time now);
+  void hear_want(ClientId client, const message::Want& want, Time now);
   void greet(ClientId client, const message::Hello& hello, Time now);
   void send(ClientId client, ToClient message);
   void refuse(ClientId client, std::string why, Time now);
@@ -190,7 +200,7 @@ class Session {
   void answer_observers(bool tests_known, Time now);
   SessionStatus status(bool tests_known, Time now) const;
   bool may_stall() const;
-  void examine();
+  void examine(Time now);
   void lend(Time now);
 
   void add(const Ledger::Actions& actions) {

@@ -9,16 +9,16 @@ namespace jobslots {
 namespace {
 
 using namespace std::chrono_literals;
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::ElementsAre;
 using testing::FieldsAre;
 
-json events_of(const std::string& trace) { return json::parse("[" + trace + "]"); }
+Json events_of(const std::string& trace) { return Json::parse("[" + trace + "]"); }
 
 /// The spans of a trace: thread, category, name, begin and duration in seconds, outcome.
 std::vector<std::string> spans(const std::string& trace) {
   std::vector<std::string> lines;
-  for (const json& event : events_of(trace)) {
+  for (const Json& event : events_of(trace)) {
     if (event["ph"] != "X") continue;
     std::ostringstream line;
     line << event["tid"].get<int>() << " " << event["cat"].get<std::string>() << " "
@@ -192,7 +192,7 @@ TEST_F(JournalTest, CountsInTheTrace) {
   want(2, "test b");
   done(1, "passed");
   std::vector<std::string> counters;
-  for (const json& event : events_of(journal_.take_trace())) {
+  for (const Json& event : events_of(journal_.take_trace())) {
     if (event["ph"] == "C") counters.push_back(event["args"].dump());
   }
   EXPECT_THAT(counters, ElementsAre(R"({"free":0})", R"({"held":1})", R"({"waiting":1})",

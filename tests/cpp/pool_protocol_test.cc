@@ -13,64 +13,64 @@
 namespace jobslots::pool {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 /// Those under "messages" or "wrong" that are said to "pool" or "client".
-std::vector<json> samples(const char* kind, const char* to) {
+std::vector<Json> samples(const char* kind, const char* to) {
   const std::filesystem::path folder =
       std::filesystem::path(JOBSLOTS_PROTOCOL_SAMPLES).parent_path();
-  const json all = json::parse(test::read_file(folder / "pool_protocol_samples.json"));
-  std::vector<json> those;
-  for (const json& sample : all.at(kind)) {
+  const Json all = Json::parse(test::read_file(folder / "pool_protocol_samples.json"));
+  std::vector<Json> those;
+  for (const Json& sample : all.at(kind)) {
     if (sample.at("to") == to) those.push_back(sample);
   }
   return those;
 }
 
-std::string text_of(const json& sample) { return sample.at("text").get<std::string>(); }
+std::string text_of(const Json& sample) { return sample.at("text").get<std::string>(); }
 
 /// A message as its sample has it: type and fields.
 struct ToJson {
-  json operator()(const Hello& hello) const {
+  Json operator()(const Hello& hello) const {
     return {"Hello",
             {{"version", hello.version},
              {"role", name_of(hello.role)},
              {"weight", hello.weight},
              {"held", hello.held}}};
   }
-  json operator()(const Title& title) const { return {"Title", {{"text", title.text}}}; }
-  json operator()(const Folder& folder) const { return {"Folder", {{"path", folder.path}}}; }
-  json operator()(const Socket& socket) const { return {"Socket", {{"path", socket.path}}}; }
-  json operator()(const Want& want) const {
+  Json operator()(const Title& title) const { return {"Title", {{"text", title.text}}}; }
+  Json operator()(const Folder& folder) const { return {"Folder", {{"path", folder.path}}}; }
+  Json operator()(const Socket& socket) const { return {"Socket", {{"path", socket.path}}}; }
+  Json operator()(const Want& want) const {
     return {"Want", {{"total", want.total}, {"spare", want.spare}}};
   }
-  json operator()(const Back& back) const { return {"Back", {{"count", back.count}}}; }
-  json operator()(const Stay& stay) const { return {"Stay", {{"process", stay.process}}}; }
-  json operator()(const Status&) const { return {"Status", json::object()}; }
+  Json operator()(const Back& back) const { return {"Back", {{"count", back.count}}}; }
+  Json operator()(const Stay& stay) const { return {"Stay", {{"process", stay.process}}}; }
+  Json operator()(const Status&) const { return {"Status", Json::object()}; }
 
-  json operator()(const Welcome& welcome) const {
+  Json operator()(const Welcome& welcome) const {
     return {
         "Welcome",
         {{"version", welcome.version}, {"job_slots", welcome.job_slots}, {"fifo", welcome.fifo}}};
   }
-  json operator()(const Grant& grant) const {
+  Json operator()(const Grant& grant) const {
     return {"Grant", {{"count", grant.count}, {"free", grant.free}}};
   }
-  json operator()(const Settled& settled) const { return {"Settled", {{"free", settled.free}}}; }
-  json operator()(const Yield& yield) const { return {"Yield", {{"count", yield.count}}}; }
-  json operator()(const Refused& refused) const { return {"Refused", {{"text", refused.text}}}; }
-  json operator()(const Described& client) const { return {"Described", {{"json", client.json}}}; }
-  json operator()(const Summary& pool) const { return {"Summary", {{"json", pool.json}}}; }
+  Json operator()(const Settled& settled) const { return {"Settled", {{"free", settled.free}}}; }
+  Json operator()(const Yield& yield) const { return {"Yield", {{"count", yield.count}}}; }
+  Json operator()(const Refused& refused) const { return {"Refused", {{"text", refused.text}}}; }
+  Json operator()(const Described& client) const { return {"Described", {{"json", client.json}}}; }
+  Json operator()(const Summary& pool) const { return {"Summary", {{"json", pool.json}}}; }
 };
 
 /// Each sample is read, is what it says, and is written again; there are some of each kind.
 template <class Message>
 void expect_samples(const char* to, std::optional<Message> (*parse)(std::string_view)) {
   std::set<std::size_t> kinds;
-  for (const json& sample : samples("messages", to)) {
+  for (const Json& sample : samples("messages", to)) {
     const auto message = parse(text_of(sample));
     ASSERT_TRUE(message) << sample;
-    EXPECT_EQ(std::visit(ToJson(), *message), json({sample.at("type"), sample.at("fields")}));
+    EXPECT_EQ(std::visit(ToJson(), *message), Json({sample.at("type"), sample.at("fields")}));
     EXPECT_EQ(to_packet(*message), text_of(sample));
     kinds.insert(message->index());
   }
@@ -82,10 +82,10 @@ TEST(PoolProtocol, WhatIsSaidToAPool) { expect_samples("pool", parse_from_client
 TEST(PoolProtocol, WhatAPoolSays) { expect_samples("client", parse_to_client); }
 
 TEST(PoolProtocol, WhatIsWrongIsNoMessage) {
-  for (const json& sample : samples("wrong", "pool")) {
+  for (const Json& sample : samples("wrong", "pool")) {
     EXPECT_FALSE(parse_from_client(text_of(sample))) << sample;
   }
-  for (const json& sample : samples("wrong", "client")) {
+  for (const Json& sample : samples("wrong", "client")) {
     EXPECT_FALSE(parse_to_client(text_of(sample))) << sample;
   }
 }

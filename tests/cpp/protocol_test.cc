@@ -13,45 +13,45 @@
 namespace jobslots {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 /// Those under "messages" or "wrong".
-json samples(const char* kind) {
-  return json::parse(test::read_file(JOBSLOTS_PROTOCOL_SAMPLES)).at(kind);
+Json samples(const char* kind) {
+  return Json::parse(test::read_file(JOBSLOTS_PROTOCOL_SAMPLES)).at(kind);
 }
 
 /// A message as its sample has it: type and fields.
 struct ToJson {
-  json operator()(const message::Hello& hello) const {
-    constexpr std::array kRoles{"controller", "worker", "observer"};
+  Json operator()(const message::Hello& hello) const {
+    constexpr std::array kRoles{"controller", "worker", "remote", "observer"};
     return {"Hello",
             {{"version", hello.version},
              {"role", kRoles.at(static_cast<std::size_t>(hello.role))},
              {"name", hello.name}}};
   }
-  json operator()(const message::Want& want) const { return {"Want", {{"work", want.work}}}; }
-  json operator()(const message::Done& done) const { return {"Done", {{"outcome", done.outcome}}}; }
-  json operator()(const message::Next& next) const {
-    return {"Next", {{"outcome", next.outcome}, {"work", next.work}}};
+  Json operator()(const message::Want& want) const { return {"Want", {{"work", want.work}}}; }
+  Json operator()(const message::Done& done) const { return {"Done", {{"outcome", done.outcome}}}; }
+  Json operator()(const message::Next& next) const {
+    return {"Next", {{"time", next.time}, {"outcome", next.outcome}, {"work", next.work}}};
   }
-  json operator()(const message::Lost& lost) const { return {"Lost", {{"name", lost.name}}}; }
-  json operator()(const message::Start& start) const { return {"Start", {{"name", start.name}}}; }
-  json operator()(const message::Cancel& cancel) const {
+  Json operator()(const message::Lost& lost) const { return {"Lost", {{"name", lost.name}}}; }
+  Json operator()(const message::Start& start) const { return {"Start", {{"name", start.name}}}; }
+  Json operator()(const message::Cancel& cancel) const {
     return {"Cancel", {{"name", cancel.name}}};
   }
-  json operator()(const message::Ended& ended) const { return {"Ended", {{"name", ended.name}}}; }
-  json operator()(const message::Sync&) const { return {"Sync", json::object()}; }
-  json operator()(const message::Title& title) const { return {"Title", {{"text", title.text}}}; }
-  json operator()(const message::Trace& trace) const { return {"Trace", {{"file", trace.file}}}; }
-  json operator()(const message::Sum&) const { return {"Sum", json::object()}; }
-  json operator()(const message::Runs& runs) const {
+  Json operator()(const message::Ended& ended) const { return {"Ended", {{"name", ended.name}}}; }
+  Json operator()(const message::Sync&) const { return {"Sync", Json::object()}; }
+  Json operator()(const message::Title& title) const { return {"Title", {{"text", title.text}}}; }
+  Json operator()(const message::Trace& trace) const { return {"Trace", {{"file", trace.file}}}; }
+  Json operator()(const message::Sum&) const { return {"Sum", Json::object()}; }
+  Json operator()(const message::Runs& runs) const {
     return {"Runs", {{"name", runs.name}, {"time", runs.time}, {"test", runs.test}}};
   }
-  json operator()(const message::Told&) const { return {"Told", json::object()}; }
-  json operator()(const message::Bye&) const { return {"Bye", json::object()}; }
+  Json operator()(const message::Told&) const { return {"Told", Json::object()}; }
+  Json operator()(const message::Bye&) const { return {"Bye", Json::object()}; }
 };
 
-ToClient to_client(const std::string& type, const json& fields) {
+ToClient to_client(const std::string& type, const Json& fields) {
   const auto text = [&fields](const char* name) { return fields.at(name).get<std::string>(); };
   EXPECT_EQ(fields.value("version", kProtocolVersion), kProtocolVersion);
   if (type == "Welcome") return message::Welcome{fields.at("traced").get<bool>()};
@@ -87,12 +87,12 @@ ToClient to_client(const std::string& type, const json& fields) {
 
 TEST(Protocol, EachSampleIsRead) {
   int read = 0;
-  for (const json& sample : samples("messages")) {
+  for (const Json& sample : samples("messages")) {
     if (sample.at("to") != "broker") continue;
     const auto packet = sample.at("text").get<std::string>();
     const auto message = parse(packet);
     ASSERT_TRUE(message) << packet;
-    EXPECT_EQ(std::visit(ToJson(), *message), json({sample.at("type"), sample.at("fields")}));
+    EXPECT_EQ(std::visit(ToJson(), *message), Json({sample.at("type"), sample.at("fields")}));
     ++read;
   }
   EXPECT_GT(read, static_cast<int>(std::variant_size_v<FromClient>));
@@ -100,7 +100,7 @@ TEST(Protocol, EachSampleIsRead) {
 
 TEST(Protocol, EachSampleIsWritten) {
   std::set<std::size_t> kinds;
-  for (const json& sample : samples("messages")) {
+  for (const Json& sample : samples("messages")) {
     if (sample.at("to") == "broker") continue;
     const ToClient message = to_client(sample.at("type").get<std::string>(), sample.at("fields"));
     EXPECT_EQ(to_packet(message), sample.at("text"));
@@ -110,7 +110,7 @@ TEST(Protocol, EachSampleIsWritten) {
 }
 
 TEST(Protocol, WhatIsWrongIsNoMessage) {
-  for (const json& sample : samples("wrong")) {
+  for (const Json& sample : samples("wrong")) {
     if (sample.at("to") != "broker") continue;
     EXPECT_FALSE(parse(sample.at("text").get<std::string>())) << sample;
   }

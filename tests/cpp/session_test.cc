@@ -238,15 +238,27 @@ TEST_F(SessionAndTraces, ASlotThatIsKeptIsWorkedOnTestByTest) {
   const Client worker = greeted();
   said(worker, "want test a.py::one");
   pass(std::chrono::seconds(1));
-  EXPECT_THAT(said(worker, "next passed test a.py::two"), IsEmpty());
-  pass(std::chrono::seconds(2));
+  const std::string then = std::to_string(now_.count());
+  pass(std::chrono::milliseconds(4));
+  EXPECT_THAT(said(worker, "next " + then + " passed test a.py::two"), IsEmpty())
+      << "it was read later";
+  pass(std::chrono::milliseconds(1996));
   said(worker, "done failed");
   const std::string text = session_.take_trace();
   EXPECT_THAT(text, testing::HasSubstr(R"("name":"a.py::one")"));
   EXPECT_THAT(text, testing::HasSubstr(R"("dur":1000000.000,"args":{"outcome":"passed"})"));
   EXPECT_THAT(text, testing::HasSubstr(R"("dur":2000000.000,"args":{"outcome":"failed"})"));
-  EXPECT_THAT(said(worker, "next passed test a.py::three"),
+  EXPECT_THAT(said(worker, "next 1 passed test a.py::three"),
               ElementsAre("1: refused goes on without a slot", "drop 1"));
+}
+
+TEST_F(SessionAndTraces, NoTimeIsBeforeTheTestsBeginNorAfterNow) {
+  session_.trace_opened(now_);
+  const Client worker = greeted();
+  said(worker, "want test a.py::one");
+  said(worker, "next 1 passed test a.py::two");
+  said(worker, "next 9000000000000000000 passed test a.py::three");
+  EXPECT_THAT(session_.take_trace(), testing::Not(testing::HasSubstr(R"("dur":-)")));
 }
 
 /// Two workers under one slot, of which the first has it. Both have started up.
@@ -293,12 +305,29 @@ TEST_F(SessionThatStandsStill, DoesNotWhereTheyWork) {
   }
 }
 
-TEST_F(SessionThatStandsStill, NorWhereThatCannotBeKnown) {
+TEST_F(SessionThatStandsStill, WaitsLongerWhereThatCannotBeKnown) {
   settled();
   EXPECT_THAT(examined(std::nullopt), IsEmpty());
-  pass(Stall::kFirstLook);
+  for (auto left = Stall::kLimitUnseen - Stall::kFirstLook; left > Stall::kLimit;
+       left -= Stall::kLimit) {
+    pass(Stall::kLimit);
+    EXPECT_THAT(settled(), ElementsAre("examine 1"));
+    EXPECT_THAT(examined(std::nullopt), IsEmpty());
+  }
+  pass(Stall::kLimit);
   EXPECT_THAT(settled(), ElementsAre("examine 1"));
-  EXPECT_THAT(examined(std::nullopt), IsEmpty());
+  EXPECT_THAT(examined(std::nullopt), testing::Contains("2: grant"));
+}
+
+TEST_F(SessionThatStandsStill, DoesNotTakeAFirstSightForWork) {
+  settled();
+  examined(std::nullopt);
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7)), IsEmpty());
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7)), testing::Contains("2: grant"));
 }
 
 TEST_F(SessionThatStandsStill, CountsAgainFromEachHandOver) {

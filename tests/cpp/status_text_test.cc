@@ -131,7 +131,7 @@ TEST(StatusReport, IsJson) {
   const auto& holder = report.at("holders").at(0);
   EXPECT_EQ(holder.at("kind"), "session");
   EXPECT_EQ(holder.at("session").at("workers").at(0).at("state"), "idle");
-  EXPECT_EQ(nlohmann::json::parse(json_report({})).at("pool"), nullptr);
+  EXPECT_EQ(nlohmann::json::parse(json_report(Overview{})).at("pool"), nullptr);
 }
 
 TEST(StatusReport, WhatAPoolSaysIsRead) {

@@ -14,7 +14,7 @@ namespace jobslots {
 namespace {
 
 using namespace std::chrono_literals;
-using nlohmann::json;
+using Json = nlohmann::json;
 using test::read_file;
 using test::TempDir;
 using test::write_file;
@@ -35,7 +35,7 @@ class TraceFileTest : public testing::Test {
  protected:
   Trace open() { return Trace(path_); }
   std::string refusal() { return std::get<std::string>(TraceFile::open(path_)); }
-  json events() const { return json::parse(read_file(path_)); }
+  Json events() const { return Json::parse(read_file(path_)); }
 
   TempDir folder_;
   std::string path_ = folder_ / "trace.json";
@@ -43,7 +43,7 @@ class TraceFileTest : public testing::Test {
 
 TEST_F(TraceFileTest, IsWholeAfterEachFlush) {
   Trace trace = open();
-  EXPECT_EQ(events(), json::array());
+  EXPECT_EQ(events(), Json::array());
   trace.name_process("pytest unit", 4);
   EXPECT_EQ(trace.flush(), "");
   EXPECT_EQ(events().size(), 1U);
@@ -52,7 +52,7 @@ TEST_F(TraceFileTest, IsWholeAfterEachFlush) {
   EXPECT_EQ(events().size(), 1U);
   EXPECT_EQ(trace.flush(), "");
   EXPECT_EQ(trace.flush(), "");
-  const json expected = json::parse(R"([
+  const Json expected = Json::parse(R"([
     {"name": "process_name", "ph": "M", "pid": 7, "tid": 0,
      "args": {"name": "pytest unit", "job_slots": 4}},
     {"name": "thread_name", "ph": "M", "pid": 7, "tid": 1, "args": {"name": "gw0"}},
@@ -95,7 +95,7 @@ TEST_F(TraceFileTest, ReplacesAnEarlierTrace) {
   EXPECT_EQ(events().size(), 2U);
   for (int i = 0; i < 2; ++i) {  // The second time it is an empty one.
     open();
-    EXPECT_EQ(events(), json::array());
+    EXPECT_EQ(events(), Json::array());
   }
 }
 

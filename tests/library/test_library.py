@@ -42,7 +42,7 @@ def _must(*command: str | Path, cwd: Path) -> str:
 def _configure(source: Path, build: Path, *options: str) -> str:
     return _must(
         CMAKE, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}",
-        "-S", source, "-B", build, *options, cwd=build.parent,
+        "-DCMAKE_UNITY_BUILD=ON", "-S", source, "-B", build, *options, cwd=build.parent,
     )  # fmt: skip
 
 
@@ -57,7 +57,9 @@ def _build_and_install(build: Path, prefix: Path) -> set[str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the examples, linked with a library that was built without JSON."""
     folder = tmp_path_factory.mktemp("library")
-    said = _configure(REPOSITORY, folder / "build", "-DNLOHMANN_JSON_INCLUDE_DIR=")
+    said = _configure(
+        REPOSITORY, folder / "build", "-DNLOHMANN_JSON_INCLUDE_DIR=", "-DCMAKE_BUILD_TYPE=Debug"
+    )
     assert "Only the library is built" in said
     files = _build_and_install(folder / "build", folder / "prefix")
     assert {path.split("/")[0] for path in files} == {"include", "lib"}

@@ -126,7 +126,7 @@ def test_slot_is_held_in_the_outermost_place(
 
         def held(config):
             work = [p for p in config.pluginmanager.get_plugins() if isinstance(p, Work)]
-            return work[0]._slot._held
+            return work[0]._slot.held
 
         @pytest.hookimpl(wrapper=True, tryfirst=True)
         def pytest_runtest_protocol(item):
@@ -168,5 +168,7 @@ def test_a_broker_that_cannot_be_started_for_any_reason(
     pytester.makepyfile("def test_one(): pass")
     result = pytester.runpytest_subprocess("-n2")
     result.assert_outcomes(passed=1)
-    assert DUMMY_LINE in result.outlines
-    result.stdout.fnmatch_lines("*the job slot broker cannot be started: RuntimeError('no proc*")
+    assert CLIENT_LINE in result.outlines
+    result.stdout.fnmatch_lines(
+        "*without the broker *: the job slot broker cannot be started: RuntimeError('no proc*"
+    )

@@ -16,6 +16,7 @@ import pytest
 from jobserver import Jobserver
 from pytest_xdist_gnumake.broker import BrokerProcess, NoBroker
 from pytest_xdist_gnumake.connection import Connection, JobSlot
+from pytest_xdist_gnumake.packets import PacketSocket
 
 
 @pytest.fixture
@@ -29,23 +30,28 @@ def broker(jobserver: Jobserver) -> Iterator[BrokerProcess]:
 
 @pytest.fixture
 def slot(broker: BrokerProcess) -> Iterator[JobSlot]:
-    slot = JobSlot(Connection(broker.address, "gw0"))
+    slot = JobSlot(_connection(broker.address, "gw0"))
     yield slot
     slot.close()
 
 
+def _connection(address: str, worker_id: str) -> Connection:
+    return Connection(lambda: PacketSocket.connect(address), worker_id)
+
+
 def _descriptor(slot: JobSlot) -> int:
-    assert slot._connection._socket is not None
-    return slot._connection._socket.fileno()
+    packets = slot._connection._socket
+    assert isinstance(packets, PacketSocket)
+    return packets.fileno()
 
 
 def _child_waits_for_a_slot(address: str) -> int:
     """Fork a process that acquires and releases a slot; its exit status is 0 if it got one."""
     pid = os.fork()
     if pid == 0:
-        slot = JobSlot(Connection(address, "gw1"))
+        slot = JobSlot(_connection(address, "gw1"))
         slot.acquire()
-        os._exit(0 if slot._held else 1)
+        os._exit(0 if slot.held else 1)
     return pid
 
 
@@ -77,7 +83,7 @@ def test_connection_closed_while_holding(slot: JobSlot, broker: BrokerProcess) -
     children = [_child_waits_for_a_slot(broker.address) for _ in range(3)]
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
     slot.acquire()
-    assert slot._held
+    assert slot.held
 
 
 def test_connection_closed_while_idle(slot: JobSlot) -> None:
@@ -85,7 +91,7 @@ def test_connection_closed_while_idle(slot: JobSlot) -> None:
     slot.release()
     os.close(_descriptor(slot))
     slot.acquire()
-    assert slot._held
+    assert slot.held
 
 
 def test_another_socket_under_the_number_of_the_connection(slot: JobSlot) -> None:
@@ -112,7 +118,7 @@ def test_forked_child_leaves_the_slot_alone(slot: JobSlot) -> None:
         slot.close()
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    assert slot._held
+    assert slot.held
     slot.release()
 
 
@@ -124,14 +130,14 @@ def test_interrupt_while_waiting(jobserver: Jobserver, monkeypatch: pytest.Monke
     child_ready, child_stop = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
-        holder = JobSlot(Connection(broker.address, "gw1"))
+        holder = JobSlot(_connection(broker.address, "gw1"))
         holder.acquire()
         os.write(child_ready[1], b"x")
         os.read(child_stop[0], 1)
         holder.close()
         os._exit(0)
     os.read(child_ready[0], 1)
-    slot = JobSlot(Connection(broker.address, "gw0"))
+    slot = JobSlot(_connection(broker.address, "gw0"))
     main = threading.get_ident()
     interrupter = threading.Thread(target=_interrupt_once_asleep, args=(main,))
     interrupter.start()
@@ -140,7 +146,7 @@ def test_interrupt_while_waiting(jobserver: Jobserver, monkeypatch: pytest.Monke
     interrupter.join()
     os.write(child_stop[1], b"x")
     slot.acquire()
-    assert slot._held
+    assert slot.held
     assert os.waitpid(pid, 0)[1] == 0
     slot.close()
     broker.close()
@@ -153,7 +159,7 @@ def test_broker_killed(jobserver: Jobserver, capfd: pytest.CaptureFixture[str]) 
     """Said once; the worker goes on."""
     broker = BrokerProcess.start()
     assert isinstance(broker, BrokerProcess)
-    slot = JobSlot(Connection(broker.address, "gw0"))
+    slot = JobSlot(_connection(broker.address, "gw0"))
     slot.acquire()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
         peer.connect(broker.address)
@@ -216,7 +222,7 @@ def test_what_crosses_a_want(tmp_path: Path) -> None:
 
         broker = threading.Thread(target=answer)
         broker.start()
-        slot = JobSlot(Connection(address, "gw0"))
+        slot = JobSlot(_connection(address, "gw0"))
         slot.acquire()
         assert slot.others_may_wait
         assert not slot.is_asked_for()

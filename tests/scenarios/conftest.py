@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hosts import Hosts
 from pytest_run import PytestRun
 from scenario import Scenario
 
@@ -24,6 +25,15 @@ def scenario(tmp_path: Path) -> Iterator[Scenario]:
     scenario = Scenario(tmp_path)
     yield scenario
     scenario.kill_all()
+
+
+@pytest.fixture
+def hosts(scenario: Scenario) -> Iterator[Hosts]:
+    """Other machines, which are removed with the test."""
+    hosts = Hosts(scenario)
+    yield hosts
+    scenario.kill_all()
+    hosts.remove()
 
 
 @pytest.fixture

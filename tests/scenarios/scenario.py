@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_xdist_gnumake
 from processes import wait_until
 from pytest_xdist_gnumake.executable import EXECUTABLE
 from spans import LOG_VARIABLE, Span, most_at_once, read_spans
@@ -206,6 +207,15 @@ class Scenario:
                     program = f"{make.plus}{ignore_errors}{sys.executable} -m pytest"
                 lines.append(f"\t{program} {arguments}")
         self.write("Makefile", "\n".join(lines) + "\n")
+
+    def take_program_away(self) -> Path:
+        """Have pytest use the same package without its program; where that should be."""
+        package = Path(pytest_xdist_gnumake.__file__).parent
+        site_packages = self.folder / "lib" / "python3" / "site-packages"
+        for folder in (package, *package.parent.glob(f"{package.name}-*.dist-info")):
+            shutil.copytree(folder, site_packages / folder.name)
+        self.environment["PYTHONPATH"] += f":{site_packages}"
+        return self.folder / "bin" / "jobslots"
 
     def start(self, *command: str, **more: str) -> subprocess.Popen[str]:
         """Start a command in the scenario's folder, in a session of its own."""

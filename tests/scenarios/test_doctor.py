@@ -154,10 +154,14 @@ def test_a_sub_make_with_job_slots_of_its_own(suite: Scenario) -> None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.strip("_"))
-def test_the_plugins_reason_is_the_verdict(suite: Scenario, broken: Callable[[Path], str]) -> None:
+def test_broken_jobserver(suite: Scenario, broken: Callable[[Path], str]) -> None:
+    """The plugin's reason is the verdict."""
     found = _here(suite, MAKEFLAGS=f" -j3 {broken(suite.folder)}")
     assert found.status == 1
     assert found.reason_line == found.json["message"]
+    what, cure = BROKEN[broken]
+    assert re.fullmatch(f".*{what}.*; cure: .*{cure}.*", found.json["message"])
+    assert "2 passed" in found.pytest[-1]
     assert "\nreached       no\n" in found.text
 
 
@@ -205,14 +209,14 @@ def test_another_users_jobserver(scenario: Scenario) -> None:
     assert json.loads(doctor)["message"] == reason_line
 
 
-@pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
 @pytest.mark.parametrize(
-    ("option", "reason", "detail"),
+    ("make", "option", "reason", "detail"),
     [
-        ("-k", "one-job", "make runs without -jN, one job at a time"),
-        ("-j1", "one-job", "make runs with -j1, one job at a time"),
-        ("-j", "unlimited", "make runs with -j without a number: no limit, and no job slots"),
+        (FIFO, "-k", "one-job", "make runs without -jN, one job at a time"),
+        (SYSTEM, "-j1", "one-job", "make runs with -j1, one job at a time"),
+        (FIFO, "-j", "unlimited", "make runs with -j without a number: no limit, and no job slots"),
     ],
+    ids=str,
 )
 def test_a_make_without_a_jobserver(
     suite: Scenario, make: Make, option: str, reason: str, detail: str
@@ -232,14 +236,14 @@ def test_a_sub_make_that_lacks_the_plus(suite: Scenario, make: Make) -> None:
     assert "put + before a recipe line that starts a sub-make" in found.json["cure"]
 
 
-@pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
 @pytest.mark.parametrize(
-    "cleaner",
+    ("make", "cleaner"),
     [
-        "env -u MAKEFLAGS -u MFLAGS ",
-        "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL ",
-        "env -u MFLAGS MAKEFLAGS=w ",
+        (SYSTEM, "env -u MAKEFLAGS -u MFLAGS "),
+        (FIFO, "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "),
+        (FIFO, "env -u MFLAGS MAKEFLAGS=w "),
     ],
+    ids=str,
 )
 def test_an_environment_without_makeflags(suite: Scenario, make: Make, cleaner: str) -> None:
     found = _in_make(suite, (*make.command, "-j3"), "all:\n" + _recipe("+", cleaner))
@@ -251,17 +255,16 @@ def test_an_environment_without_makeflags(suite: Scenario, make: Make, cleaner: 
     assert found.reason_line == found.json["message"]
 
 
-@pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
 @pytest.mark.parametrize(
-    ("options", "reason", "given"),
+    ("make", "options", "reason", "given"),
     [
-        (("-kj3",), "removed", "with -j3, but MAKEFLAGS is not set"),
-        (("-j", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
-        (("--jobs", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
-        (("-j", "1"), "one-job", "one job at a time"),
-        (("-kj1",), "one-job", "one job at a time"),
-        (("-k",), "one-job", "one job at a time"),
-        (("-j",), "unlimited", "no limit, and no job slots"),
+        (FIFO, ("-kj3",), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (SYSTEM, ("-j", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (FIFO, ("--jobs", "3"), "removed", "with -j3, but MAKEFLAGS is not set"),
+        (FIFO, ("-j", "1"), "one-job", "one job at a time"),
+        (SYSTEM, ("-kj1",), "one-job", "one job at a time"),
+        (FIFO, ("-k",), "one-job", "one job at a time"),
+        (FIFO, ("-j",), "unlimited", "no limit, and no job slots"),
     ],
     ids=str,
 )

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import test_faults_session
 import test_faults_workers
-from marks import each_way_to_start
 from pytest_run import PytestRun
 from scenario import FIFO, Make, Scenario
 
 
-@each_way_to_start
-@pytest.mark.parametrize("more", ["", "def test_fails(): assert False\n"], ids=["pass", "fail"])
+@pytest.mark.parametrize(
+    ("start", "more"), [("slots", ""), ("all", "def test_fails(): assert False\n")]
+)
 def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None:
     """The tokens that it held are lost: nobody else knows of them."""
     run = PytestRun(scenario, 3)
@@ -38,8 +38,9 @@ def test_the_broker_is_killed(scenario: Scenario, start: str, more: str) -> None
     run.jobserver.close()
 
 
-@pytest.mark.parametrize("dist", ["load", "loadscope", "worksteal"])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("dist", "workers"), [("load", 1), ("load", 2), ("loadscope", 2), ("worksteal", 2)]
+)
 def test_all_workers_die_after_the_broker(scenario: Scenario, dist: str, workers: int) -> None:
     """No slot will come for those that replace them: they are started without."""
     run = PytestRun(scenario, 3)

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from marks import any_make, each_kind_of_make, each_way_to_start
+from marks import each_kind_of_make, each_way_to_start
 from processes import state, wait_until
 from pytest_run import PytestRun
 from scenario import LongTest, Make, Scenario
 
 
-@any_make
+@each_kind_of_make
 def test_killed_controller(scenario: Scenario, make: Make) -> None:
     more = """
 import os, signal

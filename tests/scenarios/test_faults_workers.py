@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from marks import any_make, each_way_to_start
+from marks import each_kind_of_make, each_way_to_start
 from pytest_run import PytestRun
 from scenario import FIFO, Make, Scenario
 from spans import most_at_once
@@ -29,7 +29,7 @@ def test_segfaults():
 """
 
 
-@any_make
+@each_kind_of_make
 def test_workers_that_die_take_no_token_along(scenario: Scenario, make: Make) -> None:
     scenario.suite("suite", 80, 0.1)
     scenario.write("suite/test_crashes.py", CRASHES)
@@ -48,7 +48,7 @@ from pytest_xdist_gnumake.connection import JobSlot
 acquire = JobSlot.acquire
 def acquire_and_die(slot, work):
     acquire(slot, work)
-    assert slot._held
+    assert slot.held
     die()
 JobSlot.acquire = acquire_and_die
 """,

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 from jobserver import Jobserver
-from scenario import FIFO, MAKES, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS, Make, Scenario
+from marks import fifo_and_pipe
+from scenario import FIFO, PIPE, SYSTEM, SYSTEM_PLUS, Make, Scenario
 from test_without_jobserver import CLIENT_LINE, DUMMY_LINE
 
 # A program with a pipe of its own at the numbers that make has closed; its child inherits it.
@@ -81,8 +82,11 @@ def suite(scenario: Scenario) -> Scenario:
     return scenario
 
 
-@pytest.mark.parametrize("content", ["abcdef", ""], ids=["full", "empty"])
-@pytest.mark.parametrize("make", [SYSTEM, SYSTEM_PLUS, PIPE], ids=str)
+@pytest.mark.parametrize(
+    ("make", "content"),
+    [(SYSTEM, "abcdef"), (SYSTEM, ""), (SYSTEM_PLUS, "abcdef"), (PIPE, "abcdef")],
+    ids=str,
+)
 def test_a_foreign_pipe_at_the_numbers_of_makes(suite: Scenario, make: Make, content: str) -> None:
     """make's own pipe is used, and nothing is read from or written to the other one."""
     suite.makefile(make, neighbour="neighbour 0.3", session="")
@@ -112,7 +116,7 @@ def test_a_program_in_between_serves_a_jobserver_of_its_own(suite: Scenario, mak
 
 
 @pytest.mark.parametrize("kind", ["socket", "two-pipes"])
-@pytest.mark.parametrize("make", [None, FIFO, PIPE_PLUS, SYSTEM_PLUS], ids=str)
+@pytest.mark.parametrize("make", [None, SYSTEM_PLUS], ids=str)
 def test_what_works_for_make_works_here(suite: Scenario, make: Make | None, kind: str) -> None:
     """A socket as both ends, or a pipe for each direction; with and without a make in between."""
     inner: tuple[str, ...] = (sys.executable, "-m", "pytest", "-v", "-n4", "suite")
@@ -151,7 +155,7 @@ def test_the_path_of_a_descriptor(suite: Scenario) -> None:
     jobserver.close()
 
 
-@pytest.mark.parametrize("make", MAKES, ids=str)
+@fifo_and_pipe
 def test_an_empty_makeflags_leaves_the_jobserver(suite: Scenario, make: Make) -> None:
     """As for make itself and for ninja; make sets MFLAGS too, which they do not read."""
     suite.write("Makefile", f"all:\n\t{make.plus}MAKEFLAGS= {PYTEST} -q -n2 suite\n")

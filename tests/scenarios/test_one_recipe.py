@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from marks import any_make, each_kind_of_make
+from marks import each_kind_of_make, fifo_and_pipe
 from scenario import FIFO, Make, Scenario
 
 PYTEST = f"{sys.executable} -m pytest -q"
@@ -21,7 +21,7 @@ def _write_recipe(scenario: Scenario, make: Make, *steps: str, neighbour: str = 
     scenario.write("Makefile", "\n".join(lines) + "\n")
 
 
-@any_make
+@each_kind_of_make
 def test_sessions_beside_each_other(scenario: Scenario, make: Make) -> None:
     for name in "abc":
         scenario.suite(name, 20, 0.03)
@@ -32,7 +32,7 @@ def test_sessions_beside_each_other(scenario: Scenario, make: Make) -> None:
     assert outcome.most <= 2
 
 
-@each_kind_of_make
+@fifo_and_pipe
 def test_the_implicit_slot_passes_on(scenario: Scenario, make: Make) -> None:
     """All other slots are taken until the sessions have ended, one of them by force."""
     for name in "abc":

@@ -184,7 +184,7 @@ def test_fake_file_system_and_clock(suite: Scenario) -> None:
         "    plugins = item.config.pluginmanager.get_plugins()\n"
         "    (work,) = [plugin for plugin in plugins if isinstance(plugin, Work)]\n"
         "    connection = item.config.stash.setdefault(KEY, work._slot._connection._socket)\n"
-        "    assert work._slot._held and work._slot._connection._socket is connection\n"
+        "    assert work._slot.held and work._slot._connection._socket is connection\n"
         "    return (yield)\n"
         "KEY = pytest.StashKey()\n"
         "@pytest.fixture(scope='session', autouse=True)\n"

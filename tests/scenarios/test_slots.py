@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from marks import any_make
+from marks import any_make, each_kind_of_make, fifo_and_pipe
 from pytest_run import PytestRun
-from scenario import FIFO, Make, Scenario
+from scenario import FIFO, MAKES, SYSTEM, Make, Scenario
 
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 
@@ -23,8 +23,11 @@ def test_three_neighbours_beside_a_session(scenario: Scenario, make: Make) -> No
     assert outcome.most == 3
 
 
-@any_make
-@pytest.mark.parametrize(("jobs", "sessions"), [(2, 2), (2, 3), (8, 2), (8, 3)])
+@pytest.mark.parametrize(
+    ("make", "jobs", "sessions"),
+    [*((make, 2, 3) for make in MAKES), (FIFO, 8, 2), (SYSTEM, 8, 3)],
+    ids=str,
+)
 def test_sessions_side_by_side(scenario: Scenario, make: Make, jobs: int, sessions: int) -> None:
     names = ["one", "two", "three"][:sessions]
     for name in names:
@@ -38,7 +41,7 @@ def test_sessions_side_by_side(scenario: Scenario, make: Make, jobs: int, sessio
     assert outcome.most <= jobs
 
 
-@any_make
+@each_kind_of_make
 def test_a_session_works_on_its_implicit_slot_beside_a_long_neighbour(
     scenario: Scenario, make: Make
 ) -> None:
@@ -57,22 +60,20 @@ def test_last():
     assert outcome.most == 2
 
 
-@any_make
-def test_slow_conftest_imports_count(scenario: Scenario, make: Make) -> None:
+def test_slow_conftest_imports_count(scenario: Scenario) -> None:
     scenario.suite("suite", 24, 0.1)
     scenario.conftest("suite", 0.3)
     scenario.makefile(
-        make, a="neighbour 1.5", b="neighbour 1.5", c="pytest -q -n8 --jobslots-start=all suite"
+        FIFO, a="neighbour 1.5", b="neighbour 1.5", c="pytest -q -n8 --jobslots-start=all suite"
     )
-    outcome = scenario.make(make, 3)
+    outcome = scenario.make(FIFO, 3)
     assert outcome.status == 0, outcome.output
     workers = {s.name for s in outcome.of("import")} - {"controller"}
     assert workers == {f"gw{n}" for n in range(8)}
     assert outcome.most == 3
 
 
-@any_make
-def test_finishing_workers_count(scenario: Scenario, make: Make) -> None:
+def test_finishing_workers_count(scenario: Scenario) -> None:
     scenario.suite("suite", 16, 0.02)
     scenario.write(
         "suite/conftest.py",
@@ -82,14 +83,14 @@ def test_finishing_workers_count(scenario: Scenario, make: Make) -> None:
         "        with span('finish', session.config.workerinput['workerid']):\n"
         "            time.sleep(0.1)\n",
     )
-    scenario.makefile(make, a="neighbour 2", b="pytest -q -n8 --jobslots-start=all suite")
-    outcome = scenario.make(make, 3)
+    scenario.makefile(FIFO, a="neighbour 2", b="pytest -q -n8 --jobslots-start=all suite")
+    outcome = scenario.make(FIFO, 3)
     assert outcome.status == 0, outcome.output
     assert len(outcome.of("finish")) == 8
     assert outcome.most == 3
 
 
-@any_make
+@fifo_and_pipe
 def test_auto_means_n_of_make(scenario: Scenario, make: Make) -> None:
     scenario.suite("suite", 10, 0.02)
     scenario.makefile(make, a="pytest -n auto suite", b="pytest -n logical --maxprocesses=3 suite")

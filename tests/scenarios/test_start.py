@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from marks import each_kind_of_make
+from marks import fifo_and_pipe
 from scenario import FIFO, Make, Outcome, Scenario
 from spans import most_at_once
 
@@ -13,6 +13,8 @@ from spans import most_at_once
 inside_xdist = pytest.mark.inside_xdist
 
 DIST_MODES = ["load", "loadscope", "loadfile", "loadgroup", "worksteal"]
+#: loadfile and loadgroup are kinds of loadscope.
+KINDS = ["load", "loadscope", "worksteal"]
 
 #: Logs each test with the worker that runs it, and each worker's import of the conftest file.
 CONFTEST = """
@@ -52,7 +54,7 @@ def _ran(outcome: Outcome) -> dict[str, list[str]]:
     return ran
 
 
-@each_kind_of_make
+@fifo_and_pipe
 def test_first_test_runs_when_one_worker_is_ready(scenario: Scenario, make: Make) -> None:
     """Two sessions on two slots: each runs its tests on the one worker that it has a slot for."""
     for name in ("one", "two"):
@@ -70,7 +72,7 @@ def test_first_test_runs_when_one_worker_is_ready(scenario: Scenario, make: Make
         assert sum(s.begin < first.begin for s in imports) == 1
 
 
-@each_kind_of_make
+@fifo_and_pipe
 def test_no_worker_is_started_without_a_slot(scenario: Scenario, make: Make) -> None:
     last = scenario.folder / "last"
     more = f"def test_last(): open({str(last)!r}, 'w').close()\n"
@@ -83,7 +85,7 @@ def test_no_worker_is_started_without_a_slot(scenario: Scenario, make: Make) -> 
     assert len(outcome.of("test")) == 30
 
 
-@each_kind_of_make
+@fifo_and_pipe
 def test_a_worker_is_started_when_a_neighbour_ends(scenario: Scenario, make: Make) -> None:
     """One neighbour ends in mid-run; the test after that waits for the second worker."""
     stop, second, last = (scenario.folder / name for name in ("stop", "second", "last"))
@@ -117,8 +119,13 @@ def _xdist_groups_tests(scenario: Scenario) -> bool:
     return "@test_a" in outcome.output
 
 
-@pytest.mark.parametrize("dist", DIST_MODES)
-@pytest.mark.parametrize("jobs", [2, pytest.param(4, marks=inside_xdist)])
+@pytest.mark.parametrize(
+    ("dist", "jobs"),
+    [
+        *((dist, 2) for dist in KINDS),
+        *(pytest.param(dist, 4, marks=inside_xdist) for dist in DIST_MODES),
+    ],
+)
 def test_every_test_runs_once(scenario: Scenario, dist: str, jobs: int) -> None:
     """Slots come free one after the other; the groups of each mode stay together."""
     files = [f"test_{letter}" for letter in "abcdef"]
@@ -166,11 +173,11 @@ def test_every_test_runs_once(scenario: Scenario, dist: str, jobs: int) -> None:
         assert all(len(workers) == 1 for workers in owners.values())
 
 
-@pytest.mark.parametrize("dist", DIST_MODES)
+@pytest.mark.parametrize("dist", KINDS)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_fewer_tests_than_workers(scenario: Scenario, dist: str, count: int) -> None:
     scenario.suite("suite", count, 0.01, more="" if count else "\ndel test_equal\n")
-    scenario.makefile(FIFO, a="neighbour 0.3", b=f"-pytest -n8 --dist {dist} suite")
+    scenario.makefile(FIFO, a="neighbour 0.3", b=f"-pytest -n4 --dist {dist} suite")
     outcome = scenario.make(FIFO, 3)
     assert outcome.status == 0, outcome.output
     assert (f"{count} passed" if count else "no tests ran") in outcome.output

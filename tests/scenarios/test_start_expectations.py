@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from scenario import FIFO, Outcome, Scenario
-from test_start import inside_xdist
+from test_start import KINDS, inside_xdist
 
 LINE = "pytest-xdist-gnumake: all workers are started at once: "
 
@@ -81,8 +81,10 @@ def test_a_plugin_waits_for_all_collections(scenario: Scenario) -> None:
 
 
 @inside_xdist
-@pytest.mark.parametrize("dist", ["load", "loadscope", "worksteal"])
-@pytest.mark.parametrize("place", ["suite/conftest.py", "suite/tests/conftest.py"])
+@pytest.mark.parametrize(
+    ("place", "dist"),
+    [("suite/conftest.py", "load"), *(("suite/tests/conftest.py", dist) for dist in KINDS)],
+)
 def test_the_last_worker_tears_down(scenario: Scenario, place: str, dist: str) -> None:
     """Known from the beginning, or when the first worker has collected: before any test."""
     _suite(scenario)

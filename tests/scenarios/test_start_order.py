@@ -6,10 +6,9 @@ import pytest
 from pytest_run import PytestRun
 from scenario import FIFO, HUNG, Scenario
 from spans import wait_for
-from test_start import inside_xdist
+from test_start import KINDS, inside_xdist
 
-# loadfile and loadgroup are kinds of loadscope.
-each_mode = pytest.mark.parametrize("dist", ["load", "loadscope", "worksteal"])
+each_mode = pytest.mark.parametrize("dist", KINDS)
 
 
 @inside_xdist

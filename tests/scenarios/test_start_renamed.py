@@ -53,10 +53,11 @@ def _rename(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(("name", "dist"), CASES)
 def test_renamed(scenario: Scenario, name: str, dist: str) -> None:
     _rename(scenario.folder, name)
+    del scenario.environment["PYTHONDONTWRITEBYTECODE"]  # Or each process compiles all of xdist.
     half = scenario.folder / "half"
     scenario.suite("suite", 8, 0.01, more=f"def test_half(): open({str(half)!r}, 'w').close()\n")
     scenario.write("suite/test_more.py", (scenario.folder / "suite/test_suite.py").read_text())
-    scenario.makefile(FIFO, a=f"neighbour {half}", b=f"pytest -v -n3 --dist {dist} suite")
+    scenario.makefile(FIFO, a=f"neighbour {half}", b=f"pytest -v -n2 --dist {dist} suite")
     outcome = scenario.make(FIFO, 2)
     assert outcome.status == 0, outcome.output
     assert "18 passed" in outcome.output

@@ -13,9 +13,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from marks import fifo_and_pipe
 from processes import wait_until
 from pytest_xdist_gnumake.executable import EXECUTABLE
-from scenario import FIFO, MAKES, Make, Scenario
+from scenario import FIFO, Make, Scenario
 from spans import Span, most_at_once
 
 SVG = "http://www.w3.org/2000/svg"
@@ -52,7 +53,7 @@ def running(events: list[Event]) -> list[Span]:
     return [event.span for event in events if event.span.kind != "waiting"]
 
 
-@pytest.mark.parametrize("make", MAKES, ids=str)
+@fifo_and_pipe
 def test_two_sessions_on_one_clock(scenario: Scenario, make: Make) -> None:
     """Each test's own span lies within that of the trace; all together are never more than N."""
     jobs, count = 3, 12

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from marks import each_kind_of_make
-from scenario import FIFO, Make, Outcome, Scenario
+from scenario import FIFO, SYSTEM, Make, Outcome, Scenario
 
 DUMMY_LINE = "pytest-xdist-gnumake using dummy job server: no job server found"
 CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
@@ -47,7 +45,7 @@ def test_no_make(suite: Scenario) -> None:
     assert "children: 2" in seen
 
 
-@pytest.mark.parametrize("options", [(), ("-q",), ("-qq",), ("-v",), ("--no-header",)], ids=str)
+@pytest.mark.parametrize("options", [("-qq",), ("-v", "--no-header")], ids=str)
 def test_the_line_is_shown_whatever_the_verbosity(
     suite: Scenario, options: tuple[str, ...]
 ) -> None:
@@ -121,18 +119,6 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.strip("_"))
-def test_broken_jobserver(suite: Scenario, broken: object) -> None:
-    assert callable(broken)
-    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS=f" -j3 {broken(suite.folder)}")
-    assert outcome.status == 1
-    assert "1 failed, 4 passed" in outcome.output
-    lines = _lines(outcome)
-    reason = lines[lines.index(DUMMY_LINE) + 1]
-    what, cure = BROKEN[broken]
-    assert re.fullmatch(f"pytest-xdist-gnumake: .*{what}.*; cure: .*{cure}.*", reason), reason
-
-
 def test_garbage_of_any_length_gets_a_reason(suite: Scenario) -> None:
     """Cut, so that it fits a message, and a screen."""
     outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=" + "x" * 100_000)
@@ -162,17 +148,10 @@ def test_the_cure_that_unsets_variables_works(suite: Scenario) -> None:
 
 def test_broker_that_cannot_be_started(suite: Scenario) -> None:
     """The same package with a broker that is missing, not executable, or of another machine."""
-    import pytest_xdist_gnumake
-
-    package = Path(pytest_xdist_gnumake.__file__).parent
-    site_packages = suite.folder / "lib" / "python3" / "site-packages"
-    for folder in (package, *package.parent.glob(f"{package.name}-*.dist-info")):
-        shutil.copytree(folder, site_packages / folder.name)
-    suite.environment["PYTHONPATH"] += f":{site_packages}"
+    broker = suite.take_program_away()
     arguments = ("-n2", "-q", "suite")
     makeflags = "--jobserver-auth=fifo:/missing"
     missing = suite.pytest(*arguments, MAKEFLAGS=makeflags)
-    broker = suite.folder / "bin" / "jobslots"
     broker.parent.mkdir()
     broker.write_bytes(b"\x7fELF of another machine")
     broker.chmod(0o644)
@@ -192,25 +171,6 @@ def test_broker_that_cannot_be_started(suite: Scenario) -> None:
         assert f"{DUMMY_LINE}\npytest-xdist-gnumake: {broker} {why}; cure: " in outcome.output
 
 
-def test_platform_without_a_broker(suite: Scenario) -> None:
-    """Where it is not Linux: the dummy line and the reason, and the tests run."""
-    suite.write(
-        "suite/conftest.py",
-        "import sys, pytest\n"
-        "PLATFORM, sys.platform = sys.platform, 'darwin'\n"
-        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
-        "def pytest_sessionstart():\n"
-        "    yield\n"
-        "    sys.platform = PLATFORM\n",
-    )
-    outcome = suite.pytest("-n2", "-q", "suite", MAKEFLAGS="--jobserver-auth=fifo:/missing")
-    assert outcome.status == 1
-    assert "1 failed, 4 passed" in outcome.output
-    assert f"{DUMMY_LINE}\npytest-xdist-gnumake: job slots are shared on Linux only" in (
-        outcome.output
-    )
-
-
 KEPT = ("PATH", "PYTHONPATH", "PYTEST_DEBUG_TEMPROOT", "SCENARIO_LOG", "SCENARIO_MARK")
 WITHOUT = [
     "env -u MAKEFLAGS -u MFLAGS",
@@ -218,8 +178,9 @@ WITHOUT = [
 ]
 
 
-@each_kind_of_make
-@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize(
+    ("make", "without"), [(FIFO, WITHOUT[0]), (FIFO, WITHOUT[1]), (SYSTEM, WITHOUT[1])], ids=str
+)
 def test_what_takes_the_variables_away(suite: Scenario, make: Make, without: str) -> None:
     """As tox and sudo do: make is above, and has several jobs."""
     suite.makefile(make, a=f"-{without} {sys.executable} -m pytest -n2 suite")
