@@ -6,7 +6,7 @@ string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR "$ENV{ZIG_TARGET}")
 set(CMAKE_CXX_COMPILER "$ENV{ZIG_TOOLS}/c++" -target "$ENV{ZIG_TARGET}")
 set(CMAKE_AR "$ENV{ZIG_TOOLS}/ar")
 set(CMAKE_RANLIB "$ENV{ZIG_TOOLS}/ranlib")
-set(CMAKE_CXX_FLAGS_INIT "-ffunction-sections -fdata-sections")
+set(CMAKE_CXX_FLAGS_INIT "-g0 -ffunction-sections -fdata-sections")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -s -Wl,--gc-sections")
 
 # For the bill of materials.

@@ -79,9 +79,9 @@ say 'compadd() {
   print -rl -- "" OFFERED:$^offered
 }'
 say "bindkey -e; zle-line-init() { print REA''DY }; zle -N zle-line-init"
-until [[ $said == *READY* ]]; do zpty -r shell said; done
+until [[ $said == *READY* ]]; do zpty -r shell said || exit; done
 zpty -n -w shell "$1"$'\t\x15'"print DO''NE"$'\n'
-until [[ $said == *DONE* ]]; do zpty -r shell said; print -r -- $said; done
+until [[ $said == *DONE* ]]; do zpty -r shell said || exit; print -r -- $said; done
 zpty -d shell
 """
 
