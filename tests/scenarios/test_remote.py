@@ -26,7 +26,7 @@ def _most(outcome: Outcome) -> int:
 @needs_sshd
 def test_workers_here_and_there_beside_neighbours(scenario: Scenario, hosts: Hosts) -> None:
     """Three of each kind under make -j3, while two other targets run."""
-    far = hosts.ssh()
+    far = hosts.ssh(hosts.network_if_possible())
     suite = suite_that_tells(scenario, 120, 0.05)
     specs = [spec for _ in range(3) for spec in (far.spec, "popen")]
     scenario.makefile(
@@ -56,6 +56,19 @@ def test_socket_servers(four: PytestRun, hosts: Hosts) -> None:
     assert "40 passed" in outcome.output, outcome.output
     assert _most(outcome) <= 2
     assert "gw0" in _workers(outcome)
+
+
+def test_all_tests_on_each(four: PytestRun, hosts: Hosts) -> None:
+    """With one slot for two far workers and one that is here."""
+    far = [hosts.socket() for _ in range(2)]
+    tokens = four.jobserver.drain()
+    suite = suite_that_tells(four.scenario, 10, 0.02)
+    where = arguments(suite, *(host.spec for host in far), "popen")
+    outcome = four.scenario.end(four.start(*where, "--dist=each"))
+    four.jobserver.give(tokens)
+    assert "30 passed" in outcome.output, outcome.output
+    assert _most(outcome) == 1
+    assert _workers(outcome) == {"gw0", "gw1", "gw2"}
 
 
 def test_by_way_of_a_proxy(four: PytestRun) -> None:
@@ -122,7 +135,7 @@ def test_slots_of_each_machine(scenario: Scenario, hosts: Hosts) -> None:
     suite = suite_that_tells(scenario, 60, 0.05)
     pools = [tempfile.mkdtemp(prefix="pool-") for _ in range(2)]
     more = {"JOBSLOTS_JOBS": "2", "JOBSLOTS_POOL_LINGER": "0"}
-    far = [hosts.ssh(None, JOBSLOTS_POOL=pool, **more) for pool in pools]
+    far = [hosts.ssh(hosts.network_if_possible(), JOBSLOTS_POOL=p, **more) for p in pools]
     specs = [f"3*{host.spec}" for host in far]
     outcome = scenario.pytest("--jobslots-remote=pool", *arguments(suite, *specs))
     assert "60 passed" in outcome.output, outcome.output
