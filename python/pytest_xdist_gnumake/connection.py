@@ -38,9 +38,14 @@ class Packets(Protocol):
 
     def send(self, message: Message) -> None: ...
     def receive(self) -> bytes: ...
-    def has_packet(self) -> bool: ...
+    @property
+    def has_packet(self) -> Callable[[], object]: ...
     def is_ours(self) -> bool: ...
     def close(self) -> None: ...
+
+
+def _always() -> bool:
+    return True
 
 
 class Connection:
@@ -58,6 +63,9 @@ class Connection:
         self._connect = connect
         self._pid = original.getpid()
         self._socket: Packets | None = None
+        #: Whether it is worth to ask for what was heard: mostly not. Asked at each test, so this is
+        #: the question itself: one call, one system call.
+        self.has_news: Callable[[], object] = _always
         #: Whether the broker writes a trace, and so wants to know what the slot is used for.
         self.traced = False
         #: Whether slots had to be lent in this session, see `Keep`.
@@ -74,6 +82,7 @@ class Connection:
         """Connect, where there is no connection. OSError if that fails."""
         if self._socket is None:
             self._socket = self._introduced(self._connect())
+            self.has_news = self._socket.has_packet
         return self._socket
 
     def _introduced(self, packets: Packets) -> Packets:
@@ -128,13 +137,10 @@ class Connection:
         except Exception:
             self.drop()
 
-    def has_news(self) -> bool:
-        """Whether it is worth to ask for what was heard: mostly not, and this costs little."""
-        return self._socket is None or self._socket.has_packet()
-
     def drop(self) -> None:
         """Close the connection, and so give up what was got over it."""
         packets, self._socket = self._socket, None
+        self.has_news = _always
         if packets is not None:
             packets.close()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _socket
 from _socket import socket as Socket
+from collections.abc import Callable
+from functools import partial
 
 from .originals import original
 from .protocol import SIZE_LIMIT, Message, encode
@@ -32,7 +34,8 @@ class PacketSocket:
         self._identity = self._identity_now()
         poll = original.poll()
         poll.register(connected.fileno(), original.POLLIN)
-        self._poll = poll.poll
+        #: Whether a packet is there, or the other side or the socket has gone: a system call.
+        self.has_packet: Callable[[], object] = partial(poll.poll, 0)
 
     @classmethod
     def connect(cls, address: str) -> PacketSocket:
@@ -55,10 +58,6 @@ class PacketSocket:
     def receive(self) -> bytes:
         """The next packet, or nothing where the other side has gone."""
         return self._socket.recv(SIZE_LIMIT)
-
-    def has_packet(self) -> bool:
-        """Whether one is there, or the other side or the socket has gone. Costs a system call."""
-        return bool(self._poll(0))
 
     def is_ours(self) -> bool:
         """Whether the descriptor still is the socket: its number may name another file by now."""

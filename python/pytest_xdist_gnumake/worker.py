@@ -48,6 +48,7 @@ class StartUp:
 class Work:
     """The tests, and the session's finish."""
 
+    _traced = False
     #: How the test has ended, for the trace.
     _outcome = ""
 
@@ -66,7 +67,7 @@ class Work:
         finally:
             if nextitem is None or not self._keeps_slot(item, nextitem):
                 self._slot.release(self._outcome)
-            elif self._slot.traced:
+            elif self._traced:
                 self._slot.go_on(self._outcome, f"test {nextitem.nodeid}")
 
     def _keeps_slot(self, item: pytest.Item, nextitem: pytest.Item) -> bool:
@@ -83,6 +84,8 @@ class Work:
 
 class TracedWork(Work):
     """The same, and the broker is told how each test ended."""
+
+    _traced = True
 
     def pytest_runtest_logstart(self) -> None:
         self._outcome = ""
