@@ -156,10 +156,13 @@ void PoolServer::settle() {
   if (look_again_ && now_ >= *look_again_) look_again_.reset();
   if (fifo_.is_reading()) poller_.unwatch(fifo_.reading_fd());
   fifo_.rest();
-  pool_.settle(fifo_, now_);
-  while (const auto effect = pool_.next_effect()) {
-    std::visit([this](const auto& one) { carry_out(one); }, *effect);
-  }
+  do {  // What somebody had who does not read is for others at once.
+    somebody_was_lost_ = false;
+    pool_.settle(fifo_, now_);
+    while (const auto effect = pool_.next_effect()) {
+      std::visit([this](const auto& one) { carry_out(one); }, *effect);
+    }
+  } while (somebody_was_lost_);
   if (pool_.wants_token()) {
     poller_.watch(fifo_.reading_fd(), kReadable, tag_of(Source::kTokens));
   } else {
@@ -180,6 +183,7 @@ void PoolServer::carry_out(const Pool::Send& send) {
   const auto client = clients_.find(send.client);
   if (client != clients_.end() && !client->second.send(to_packet(send.message))) {
     pool_.undelivered(send.client, now_);
+    somebody_was_lost_ = true;
   }
 }
 

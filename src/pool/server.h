@@ -69,7 +69,8 @@ class PoolServer {
   bool was_needed_ = false;
   /// The kernel tells of a closed file just before it is closed.
   std::optional<Time> look_again_;
-  bool removed_ = false;  ///< Files of the place are not there any more, or others are.
+  bool removed_ = false;            ///< Files of the place are not there any more, or others are.
+  bool somebody_was_lost_ = false;  ///< As a message could not be sent.
 };
 
 }  // namespace jobslots
