@@ -40,7 +40,11 @@ bool Peer::same_user() const { return uid_ == geteuid(); }
 
 Peer::Received Peer::receive(std::size_t limit) {
   std::string buffer(limit + 1, '\0');
-  const ssize_t size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const auto next = [&] { return recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); };
+  ssize_t size = next();
+  // Said once, and before all else, where the other side has closed and left something unread. What
+  // it had said itself is still there.
+  if (size < 0 && errno == ECONNRESET) size = next();
   if (size > 0) {
     buffer.resize(static_cast<std::size_t>(size));
     return {false, std::move(buffer)};

@@ -63,6 +63,14 @@ TEST_F(PeerTest, WhatWasSaidBeforeTheConnectionClosedStillArrives) {
   EXPECT_TRUE(peer_.receive(kMessageLimit).closed);
 }
 
+TEST_F(PeerTest, AlsoWhereItLeftSomethingUnread) {
+  ASSERT_TRUE(peer_.send("yield"));
+  say(other_, "done");
+  other_.reset();
+  EXPECT_EQ(peer_.receive(kMessageLimit).message, "done");
+  EXPECT_TRUE(peer_.receive(kMessageLimit).closed);
+}
+
 TEST_F(PeerTest, SendingArrives) {
   EXPECT_TRUE(peer_.send("grant"));
   EXPECT_EQ(hear(other_), "grant");
