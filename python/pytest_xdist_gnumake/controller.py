@@ -21,6 +21,7 @@ from .options import (
     start_of_workers,
 )
 from .originals import original
+from .places import is_elsewhere, may_not_reach_broker
 from .report import closing_lines, lent_line, pool_line
 from .running import RunningTests
 
@@ -168,26 +169,21 @@ class Controller:
     def _look_for_remote_workers(
         self, broker: BrokerProcess | NoBroker, specs: list[execnet.XSpec]
     ) -> None:
-        if all(spec.popen and not spec.via and not spec.python for spec in specs):
+        if not any(map(may_not_reach_broker, specs)):
             return
         with modules_as_installed():
-            from . import gateways
-            from .remote import RemoteWorkers, is_elsewhere
+            from .remote import RemoteWorkers
 
-        slots = slots_of_remote_workers(self._config)
-        self._remote = RemoteWorkers(slots, broker, self._report)
-        for spec in specs:
-            gateways.watch_ssh(spec, silence_of_hosts(self._config))
+        slots, silence = slots_of_remote_workers(self._config), silence_of_hosts(self._config)
+        self._remote = RemoteWorkers(slots, silence, broker, self._report)
+        self._remote.prepare(specs)
         if slots == "free" and any(map(is_elsewhere, specs)):
             self._report_if_verbose("workers on other machines run without job slots")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_newgateway(self, gateway: execnet.Gateway) -> None:
         if self._remote:
-            from . import gateways
-
-            gateways.watch_socket(gateway, silence_of_hosts(self._config))
-            gateways.write_in_turn(gateway)
+            self._remote.connected(gateway)
 
     def _say_all_at_once(self, reason: str) -> None:
         self._report_if_verbose(f"all workers are started at once: {reason}")

@@ -19,7 +19,8 @@ def open_pool(config: pytest.Config, far_end: FarEnd, worker_id: str) -> str | N
 
     A jobserver of this host goes before the pool, as everywhere.
     """
-    broker = BrokerProcess.start({**os.environ, "JOBSLOTS_POOL": _pool()})
+    pool = os.environ.get("JOBSLOTS_POOL") or "machine"
+    broker = BrokerProcess.start({**os.environ, "JOBSLOTS_POOL": pool})
     if isinstance(broker, NoBroker):
         reason = broker.reason or "JOBSLOTS_POOL is 'off' there"
         far_end.say(Note(f"workers run without job slots: {reason}"))
@@ -29,7 +30,3 @@ def open_pool(config: pytest.Config, far_end: FarEnd, worker_id: str) -> str | N
     source = f"the pool in {broker.pool}" if broker.pool else "the jobserver there"
     far_end.say(Note(f"{broker.job_slots or 'the'} job slots of {source}"))
     return broker.address
-
-
-def _pool() -> str:
-    return os.environ.get("JOBSLOTS_POOL") or "machine"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+_START = ("slots", "all")
 _REMOTE = ("share", "pool", "free")
+_IMPLICIT_SLOT = ("yes", "no")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -12,7 +14,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("xdist", "distributed and subprocess testing")
     text = "When to start xdist workers under a jobserver: 'slots', when there is a job slot"
     text += " for them, or 'all', all at once, as xdist does"
-    group.addoption("--jobslots-start", choices=["slots", "all"], help=f"{text}.")
+    group.addoption("--jobslots-start", choices=_START, help=f"{text}.")
     group.addoption(
         "--jobslots-trace",
         metavar="FILE",
@@ -37,7 +39,7 @@ def add_options(parser: pytest.Parser) -> None:
         "Whether the job that started pytest has a job slot, as make's recipes have: 'yes', or 'no'"
     )
     text += " under a jobserver that was set for a whole login"
-    group.addoption("--jobslots-implicit-slot", choices=["yes", "no"], help=f"{text}.")
+    group.addoption("--jobslots-implicit-slot", choices=_IMPLICIT_SLOT, help=f"{text}.")
     parser.addini(
         "jobslots_implicit_slot", f"{text} (default: the environment's JOBSLOTS_IMPLICIT_SLOT)."
     )
@@ -48,16 +50,14 @@ def set_slot_variables(config: pytest.Config, environment: dict[str, str]) -> No
 
     ``off`` wins, wherever it is said.
     """
+    implicit_slot = "jobslots_implicit_slot"
     said = {
         "JOBSLOTS_POOL": _option(config, "jobslots_pool"),
-        "JOBSLOTS_IMPLICIT_SLOT": _option(config, "jobslots_implicit_slot"),
+        "JOBSLOTS_IMPLICIT_SLOT": _option(config, implicit_slot)
+        and _one_of(_IMPLICIT_SLOT, config, implicit_slot),
     }
     if environment.get("JOBSLOTS_POOL") == "off" or config.getini("jobslots_pool") == "off":
         said["JOBSLOTS_POOL"] = "off"
-    if said["JOBSLOTS_IMPLICIT_SLOT"] not in ("yes", "no", ""):
-        raise pytest.UsageError(
-            f"jobslots_implicit_slot must be 'yes' or 'no', not {said['JOBSLOTS_IMPLICIT_SLOT']!r}"
-        )
     environment.update({name: value for name, value in said.items() if value})
 
 
@@ -65,20 +65,22 @@ def _option(config: pytest.Config, name: str) -> str:
     return str(config.getoption(f"--{name.replace('_', '-')}") or config.getini(name) or "")
 
 
+def _one_of(words: tuple[str, ...], config: pytest.Config, name: str) -> str:
+    value = _option(config, name)
+    if value not in words:
+        *others, last = map(repr, words)
+        raise pytest.UsageError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
+    return value
+
+
 def start_of_workers(config: pytest.Config) -> str:
     """``slots`` or ``all``, see `add_options`."""
-    value = config.getoption("--jobslots-start") or config.getini("jobslots_start")
-    if value not in ("slots", "all"):
-        raise pytest.UsageError(f"jobslots_start must be 'slots' or 'all', not {value!r}")
-    return str(value)
+    return _one_of(_START, config, "jobslots_start")
 
 
 def slots_of_remote_workers(config: pytest.Config) -> str:
     """``share``, ``pool`` or ``free``, see `add_options`."""
-    value = config.getoption("--jobslots-remote") or config.getini("jobslots_remote")
-    if value not in _REMOTE:
-        raise pytest.UsageError(f"jobslots_remote must be 'share', 'pool' or 'free', not {value!r}")
-    return str(value)
+    return _one_of(_REMOTE, config, "jobslots_remote")
 
 
 def silence_of_hosts(config: pytest.Config) -> int:

@@ -9,33 +9,20 @@ from __future__ import annotations
 
 import contextlib
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import execnet
 
+from . import gateways
 from .broker import BrokerProcess, NoBroker
 from .packets import PacketSocket
+from .places import is_elsewhere, may_not_reach_broker, place
 from .protocol import Done, Hello, Next, Note, Want, decode_for_broker, decode_for_controller
 from .worker_channel import CHANNEL, SLOTS
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
-
-
-def is_elsewhere(spec: execnet.XSpec) -> bool:
-    """Whether the worker is on another machine, for all that its specification says."""
-    return not spec.popen or bool(spec.via)
-
-
-def _may_not_reach_broker(spec: execnet.XSpec) -> bool:
-    """Also where ``python=`` is a command that enters a container."""
-    return is_elsewhere(spec) or bool(spec.python)
-
-
-def place(spec: execnet.XSpec) -> str:
-    """Where a worker is, as the user has written it."""
-    return "//".join(part for part in str(spec).split("//") if not part.startswith("execmodel="))
 
 
 class Relay:
@@ -122,20 +109,37 @@ class RemoteWorkers:
     """The workers that the controller speaks for."""
 
     def __init__(
-        self, slots: str, broker: BrokerProcess | NoBroker, report: Callable[[str], None]
+        self,
+        slots: str,
+        silence: int,
+        broker: BrokerProcess | NoBroker,
+        report: Callable[[str], None],
     ) -> None:
-        """``slots`` is what ``--jobslots-remote`` says. ``report`` may be called from a thread."""
+        """``slots`` is what ``--jobslots-remote`` says, ``silence`` the seconds after which a host
+        that says nothing counts as gone. ``report`` may be called from a thread.
+        """
         self._slots = slots
+        self._silence = silence
         self._broker = broker if isinstance(broker, BrokerProcess) else None
         self._report = report
         self._relays: dict[str, Relay] = {}
         self._notes: set[tuple[str, str]] = set()
 
+    def prepare(self, specs: Iterable[execnet.XSpec]) -> None:
+        """Before their gateways are made."""
+        for spec in specs:
+            gateways.watch_ssh(spec, self._silence)
+
+    def connected(self, gateway: execnet.Gateway) -> None:
+        """Before the worker is set up."""
+        gateways.watch_socket(gateway, self._silence)
+        gateways.write_in_turn(gateway)
+
     def attach(self, node: WorkerController) -> None:
         """Give a worker that is being set up its channel, if it may need one."""
         spec = node.gateway.spec
         slots = self._slots if is_elsewhere(spec) else "share"
-        needed = self._broker is not None and _may_not_reach_broker(spec)
+        needed = self._broker is not None and may_not_reach_broker(spec)
         if not (needed if slots == "share" else slots == "pool"):
             return
         channel = node.gateway.newchannel()

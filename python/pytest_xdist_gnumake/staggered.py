@@ -23,7 +23,7 @@ from . import expectations
 from . import xdist_parts as parts
 from .broker import BrokerProcess
 from .options import slots_of_remote_workers
-from .remote import is_elsewhere, place
+from .places import is_elsewhere, place
 
 if TYPE_CHECKING:
     from xdist.remote import WorkerInfo

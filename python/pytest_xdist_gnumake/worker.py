@@ -19,6 +19,7 @@ import pytest
 from .connection import FINISHING, Connection, JobSlot, Packets
 from .fifo_slot import PREFIX, FifoSlot
 from .next_test import share_fixtures, test_at_hand
+from .packets import PacketSocket
 from .worker_channel import ChannelPackets, FarEnd, xdist_global
 
 T = TypeVar("T")
@@ -146,8 +147,6 @@ def _slot_of_broker(connect: Callable[[], Packets], worker_id: str) -> JobSlot:
 def _way_to_broker(address: str | None, far_end: FarEnd | None) -> Callable[[], Packets]:
     """The socket, where it can be reached: it may be another machine's, or outside a container."""
     if address is not None and (far_end is None or Path(address).exists()):
-        from .packets import PacketSocket
-
         if far_end:
             far_end.say_it_is_not_needed()
         return lambda: PacketSocket.connect(address)

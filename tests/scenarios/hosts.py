@@ -19,30 +19,13 @@ import pytest
 from processes import wait_until
 from scenario import Scenario
 from spans import LOG_VARIABLE
+from telling import CONFTEST
 
 #: Where tools/setup unpacks Debian's sshd where there is none: installed, it would open a port.
 _UNPACKED = Path(sys.prefix) / "sshd"
 _SSHD = next(
     (path for path in (Path("/usr/sbin/sshd"), _UNPACKED / "usr/sbin/sshd") if path.exists()), None
 )
-
-#: Logs which worker runs what. A far worker's conftest file is a copy.
-CONFTEST = """
-import os, time
-import pytest
-from spans import span
-
-worker = os.environ.get("PYTEST_XDIST_WORKER", "controller")
-with span("import", worker):
-    time.sleep(0.1)
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    if worker == "controller":
-        return (yield)
-    with span("ran", f"{worker} {item.nodeid}"):
-        return (yield)
-"""
 
 needs_sshd = pytest.mark.skipif(not _SSHD, reason="there is no sshd")
 _HAS_NAMESPACES = os.geteuid() == 0 and bool(shutil.which("ip"))
@@ -248,7 +231,7 @@ def suite_that_tells(
 ) -> Path:
     """One in which each worker logs what it runs."""
     scenario.suite("suite", count, seconds, more=more)
-    scenario.write("suite/conftest.py", CONFTEST)
+    scenario.write("suite/conftest.py", CONFTEST.format(seconds=0.1))
     return scenario.folder / "suite"
 
 

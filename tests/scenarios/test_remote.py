@@ -10,17 +10,9 @@ import tempfile
 import pytest
 from hosts import Hosts, arguments, needs_sshd, suite_that_tells
 from pytest_run import PytestRun
-from scenario import FIFO, Outcome, Scenario
+from scenario import FIFO, Scenario
 from spans import most_at_once
-
-
-def _workers(outcome: Outcome) -> set[str]:
-    """Those that have run tests."""
-    return {span.name.split()[0] for span in outcome.of("ran")}
-
-
-def _most(outcome: Outcome) -> int:
-    return most_at_once([s for s in outcome.spans if s.kind != "test"])
+from telling import most, ran_by_worker
 
 
 @needs_sshd
@@ -39,8 +31,8 @@ def test_workers_here_and_there_beside_neighbours(scenario: Scenario, hosts: Hos
     assert outcome.status == 0, outcome.output
     assert "120 passed" in outcome.output
     assert len(outcome.of("test")) == 120
-    assert _most(outcome) == 3
-    workers = _workers(outcome)
+    assert most(outcome) == 3
+    workers = ran_by_worker(outcome).keys()
     assert workers & {"gw0", "gw2", "gw4"}, outcome.output
     assert workers & {"gw1", "gw3", "gw5"}, outcome.output
 
@@ -54,8 +46,8 @@ def test_socket_servers(four: PytestRun, hosts: Hosts) -> None:
     outcome = four.scenario.end(four.start(*arguments(suite, *(host.spec for host in far))))
     four.jobserver.give(tokens[1:])
     assert "40 passed" in outcome.output, outcome.output
-    assert _most(outcome) <= 2
-    assert "gw0" in _workers(outcome)
+    assert most(outcome) <= 2
+    assert "gw0" in ran_by_worker(outcome)
 
 
 def test_all_tests_on_each(four: PytestRun, hosts: Hosts) -> None:
@@ -67,8 +59,8 @@ def test_all_tests_on_each(four: PytestRun, hosts: Hosts) -> None:
     outcome = four.scenario.end(four.start(*where, "--dist=each"))
     four.jobserver.give(tokens)
     assert "30 passed" in outcome.output, outcome.output
-    assert _most(outcome) == 1
-    assert _workers(outcome) == {"gw0", "gw1", "gw2"}
+    assert most(outcome) == 1
+    assert ran_by_worker(outcome).keys() == {"gw0", "gw1", "gw2"}
 
 
 def test_by_way_of_a_proxy(four: PytestRun) -> None:
@@ -126,7 +118,7 @@ def test_without_slots(four: PytestRun, hosts: Hosts) -> None:
     four.jobserver.give(taken)
     assert "40 passed" in outcome.output, outcome.output
     assert "workers on other machines run without job slots" in outcome.output
-    assert _workers(outcome) == {"gw0", "gw1"}
+    assert ran_by_worker(outcome).keys() == {"gw0", "gw1"}
 
 
 @needs_sshd

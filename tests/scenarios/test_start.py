@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 from marks import fifo_and_pipe
 from scenario import FIFO, Make, Outcome, Scenario
-from spans import most_at_once
+from telling import CONFTEST, most, ran_by_worker
 
 #: What depends on the inside of xdist, and so is run with each version that is supported.
 inside_xdist = pytest.mark.inside_xdist
@@ -16,42 +16,10 @@ DIST_MODES = ["load", "loadscope", "loadfile", "loadgroup", "worksteal"]
 #: loadfile and loadgroup are kinds of loadscope.
 KINDS = ["load", "loadscope", "worksteal"]
 
-#: Logs each test with the worker that runs it, and each worker's import of the conftest file.
-CONFTEST = """
-import os, time
-import pytest
-from spans import span
-
-worker = os.environ.get("PYTEST_XDIST_WORKER", "controller")
-with span("import", worker):
-    time.sleep({seconds})
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    if worker == "controller":
-        return (yield)
-    with span("ran", f"{{worker}} {{item.nodeid}}"):
-        return (yield)
-"""
-
 
 def _workers(outcome: Outcome) -> list[str]:
     """The workers that were started, in the order in which they were."""
     return [s.name for s in outcome.of("import") if s.name != "controller"]
-
-
-def _most(outcome: Outcome) -> int:
-    """The most things at once. A test is logged twice; this counts what the conftest file logs."""
-    return most_at_once([s for s in outcome.spans if s.kind != "test"])
-
-
-def _ran(outcome: Outcome) -> dict[str, list[str]]:
-    """The tests that each worker ran, in order."""
-    ran = defaultdict(list)
-    for span in outcome.of("ran"):
-        worker, nodeid = span.name.split(" ", 1)
-        ran[worker].append(nodeid)
-    return ran
 
 
 @fifo_and_pipe
@@ -64,7 +32,7 @@ def test_first_test_runs_when_one_worker_is_ready(scenario: Scenario, make: Make
     outcome = scenario.make(make, 2)
     assert outcome.status == 0, outcome.output
     assert len(outcome.of("test")) == 24
-    assert _most(outcome) <= 2
+    assert most(outcome) <= 2
     for name in ("one", "two"):
         first = outcome.of("test", name)[0]
         pids = {s.pid for s in outcome.of("test", name)}
@@ -110,7 +78,7 @@ def test_last(): open({str(last)!r}, "w").close()
     outcome = scenario.make(make, 3)
     assert outcome.status == 0, outcome.output
     assert _workers(outcome) == ["gw0", "gw1"]
-    assert set(_ran(outcome)) == {"gw0", "gw1"}
+    assert set(ran_by_worker(outcome)) == {"gw0", "gw1"}
 
 
 def _xdist_groups_tests(scenario: Scenario) -> bool:
@@ -153,7 +121,7 @@ def test_every_test_runs_once(scenario: Scenario, dist: str, jobs: int) -> None:
     outcome = scenario.make(FIFO, jobs)
     assert outcome.status == 0, outcome.output
     assert "96 passed" in outcome.output
-    ran = _ran(outcome)
+    ran = ran_by_worker(outcome)
     everything = [nodeid for tests in ran.values() for nodeid in tests]
     assert len(everything) == len(set(everything)) == 96
     assert outcome.most <= jobs
@@ -263,7 +231,7 @@ def test_all_at_once_on_demand(scenario: Scenario, how: str) -> None:
     outcome = scenario.make(FIFO, 2)
     assert outcome.status == 0, outcome.output
     assert len(_workers(outcome)) == 4
-    assert _most(outcome) <= 2
+    assert most(outcome) <= 2
 
 
 def test_unknown_way_to_start_is_a_usage_error(scenario: Scenario) -> None:
