@@ -17,6 +17,12 @@ def service(worker_id):
     os.rename(f"up-{worker_id}", f"down-{worker_id}")
 """
 
+# The number of the shell is that of pytest later.
+KILLED_WHEN_UP = """
+(until [ -e up-gw0 ] && [ -e up-gw1 ]; do sleep 0.05; kill -0 $$ || exit; done; kill -KILL $$) &
+exec {python} -m pytest -q -n2 suite
+"""
+
 
 @each_kind_of_make
 def test_fixtures_are_torn_down_when_the_controller_is_killed(
@@ -25,8 +31,8 @@ def test_fixtures_are_torn_down_when_the_controller_is_killed(
     """And make, which holds all tokens when its only job has ended, is not kept waiting."""
     scenario.suite("suite", 200, 0.05)
     scenario.write("suite/conftest.py", SERVICE)
-    command = f"timeout --foreground -s KILL 3 {sys.executable} -m pytest -q -n2 suite"
-    scenario.write("Makefile", f"all:\n\t{make.plus}-{command}\n")
+    scenario.write("run", KILLED_WHEN_UP.format(python=sys.executable))
+    scenario.write("Makefile", f"all:\n\t{make.plus}-sh run\n")
     outcome = scenario.make(make, 3)
     assert outcome.status == 0, outcome.output
     assert not list(scenario.folder.glob("up-*")), outcome.output
