@@ -293,9 +293,7 @@ void Session::part(ClientId client, Time now) {
     forget(client, now);
     return;
   }
-  const Ledger::State state = ledger_.state_of(client);
-  const bool has_slot = state == Ledger::State::kHolding || state == Ledger::State::kStarting;
-  if (!worker->second.process.watched || !has_slot) {
+  if (!worker->second.process.watched || !has_slot(client)) {
     forget(client, now);
   } else if (std::exchange(worker->second.connected, false)) {
     effects_.push_back(HangUp{client});
@@ -423,6 +421,11 @@ SessionStatus Session::status(bool tests_known, Time now) const {
   return status;
 }
 
+bool Session::has_slot(ClientId client) const {
+  const Ledger::State state = ledger_.state_of(client);
+  return state == Ledger::State::kHolding || state == Ledger::State::kStarting;
+}
+
 /// Whether somebody may wait for what a waiting worker has.
 bool Session::may_stall() const {
   return ledger_.waiting() + ledger_.to_start() > 0 && ledger_.holding() > 0 && !controller_gone_;
@@ -431,15 +434,11 @@ bool Session::may_stall() const {
 void Session::examine(Time now) {
   if (std::exchange(examining_, true)) return;
   Examine examine;
-  bool all_seen = true;
   for (const auto& [client, worker] : workers_) {
-    const Ledger::State state = ledger_.state_of(client);
-    if (state == Ledger::State::kHolding || state == Ledger::State::kStarting) {
-      examine.clients.push_back(client);
-      all_seen = all_seen && !worker.remote;
-    }
+    if (has_slot(client) && !worker.remote) examine.clients.push_back(client);
   }
-  if (all_seen) {
+  // Of one that is being started the process is not known yet.
+  if (examine.clients.size() == ledger_.holding()) {
     effects_.push_back(std::move(examine));
   } else {
     examined(std::nullopt, now);
@@ -448,9 +447,10 @@ void Session::examine(Time now) {
 
 void Session::lend(Time now) {
   for (const auto& [client, worker] : workers_) {
-    if (ledger_.state_of(client) == Ledger::State::kHolding) {
-      send(kController, message::Holds{worker.name});
-    }
+    if (has_slot(client)) send(kController, message::Holds{worker.name});
+  }
+  for (const auto& [name, client] : to_start_) {
+    if (has_slot(client)) send(kController, message::Holds{name});
   }
   if (!std::exchange(has_stalled_, true)) {
     for (const auto& [client, worker] : workers_) {

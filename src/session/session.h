@@ -199,6 +199,7 @@ class Session {
   void observe(ClientId client, Time now);
   void answer_observers(bool tests_known, Time now);
   SessionStatus status(bool tests_known, Time now) const;
+  bool has_slot(ClientId client) const;
   bool may_stall() const;
   void examine(Time now);
   void lend(Time now);

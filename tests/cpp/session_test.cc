@@ -352,6 +352,23 @@ TEST_F(SessionThatStandsStill, BeginsAWorkerWhereNobodyWaits) {
               ElementsAre("0: holds gw0", "1: keep", "0: lent gw2", "0: begin gw2"));
 }
 
+TEST_F(SessionThatStandsStill, WaitsLongerForAWorkerThatIsBeingStarted) {
+  gone(2);
+  gone(1);
+  EXPECT_THAT(controller_said("start gw2"), ElementsAre("0: begin gw2"));
+  const Client waiting = greeted("gw3");
+  said(waiting, "want");
+  pass(Stall::kFirstLook);
+  EXPECT_THAT(settled(), IsEmpty());
+  for (auto left = Stall::kLimitUnseen - Stall::kFirstLook; left > Stall::kLimit;
+       left -= Stall::kLimit) {
+    pass(Stall::kLimit);
+    EXPECT_THAT(settled(), IsEmpty()) << "nobody knows the process that is to work";
+  }
+  pass(Stall::kLimit);
+  EXPECT_THAT(settled(), ElementsAre("0: holds gw2", "4: keep", "0: lent gw3", "4: grant"));
+}
+
 TEST(SessionOfAJob, HasTheImplicitSlotWhenItIsGivenIt) {
   Session session({1000, true}, 3, false);
   const Session::Time now = std::chrono::hours(1);
