@@ -184,7 +184,9 @@ void Broker::signal(ClientId client, int number) {
 
 void Broker::carry_out(const Session::Examine& examine) {
   const auto processes = connections_.processes(examine.clients);
-  session_.examined(processes ? cpu_time_of_trees(*processes) : std::nullopt, now_);
+  const auto time = processes ? cpu_time_of_trees(*processes) : std::nullopt;
+  session_.examined(time ? std::optional(Stall::Cpu{time->used, time->queued}) : std::nullopt,
+                    now_);
 }
 
 void Broker::carry_out(const Session::Return& token) {

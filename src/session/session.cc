@@ -99,7 +99,7 @@ void Session::implicit_slot_lost(Time now) {
   finish(now);
 }
 
-void Session::examined(std::optional<Time> cpu, Time now) {
+void Session::examined(std::optional<Stall::Cpu> cpu, Time now) {
   examining_ = false;
   if (stall_.looked(cpu, ledger_.holding(), now) && may_stall()) lend(now);
   finish(now);

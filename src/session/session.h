@@ -136,7 +136,7 @@ class Session {
   void implicit_slot_lost(Time now);
   /// The CPU time that the clients of Examine have used in their lives, with all that they have
   /// started; nothing where it cannot be known.
-  void examined(std::optional<Time> cpu, Time now);
+  void examined(std::optional<Stall::Cpu> cpu, Time now);
   void trace_opened(Time now);
   /// There is no trace, or no more of it.
   void trace_ended(std::string why);

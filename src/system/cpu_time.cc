@@ -42,11 +42,12 @@ std::map<pid_t, Usage> all_processes() {
 
 }  // namespace
 
-std::optional<std::chrono::nanoseconds> cpu_time_of_trees(const std::vector<pid_t>& roots) {
+std::optional<CpuTime> cpu_time_of_trees(const std::vector<pid_t>& roots) {
   const std::map<pid_t, Usage> processes = all_processes();
   std::map<pid_t, std::vector<pid_t>> children;
   for (const auto& [pid, usage] : processes) children[usage.parent].push_back(pid);
   long long ticks = 0;
+  CpuTime time;
   std::vector<pid_t> left = roots;
   for (const pid_t root : roots) {
     if (!processes.contains(root)) return std::nullopt;
@@ -55,11 +56,13 @@ std::optional<std::chrono::nanoseconds> cpu_time_of_trees(const std::vector<pid_
     const pid_t pid = left.back();
     left.pop_back();
     ticks += processes.at(pid).ticks;
+    time.queued += queued_time(pid);
     if (const auto below = children.find(pid); below != children.end()) {
       left.insert(left.end(), below->second.begin(), below->second.end());
     }
   }
-  return std::chrono::nanoseconds(std::chrono::seconds(1)) * ticks / sysconf(_SC_CLK_TCK);
+  time.used = std::chrono::nanoseconds(std::chrono::seconds(1)) * ticks / sysconf(_SC_CLK_TCK);
+  return time;
 }
 
 }  // namespace jobslots

@@ -77,6 +77,20 @@ std::optional<ProcessStat> read_stat(pid_t pid) {
   return stat;
 }
 
+std::chrono::nanoseconds queued_time(pid_t pid) {
+  std::chrono::nanoseconds time{};
+  std::error_code error;
+  std::filesystem::directory_iterator thread(proc_path(pid, "task"), error);
+  for (; !error && thread != std::filesystem::directory_iterator(); thread.increment(error)) {
+    // Nanoseconds on the CPUs, nanoseconds in their queues, how often it was there.
+    const auto text = read_whole(thread->path().string() + "/schedstat");
+    std::string_view fields = text ? *text : std::string_view();
+    take_word(fields);
+    time += std::chrono::nanoseconds(number_of<long long>(take_word(fields)).value_or(0));
+  }
+  return time;
+}
+
 std::optional<Process> read_process(pid_t pid) {
   constexpr std::size_t kParent = 4;
   const auto stat = read_stat(pid);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct ProcessStat {
 
 /// Nothing where the process has ended or there is no /proc.
 std::optional<ProcessStat> read_stat(pid_t pid);
+
+/// For how long the threads of the process could have run while others had the CPUs.
+std::chrono::nanoseconds queued_time(pid_t pid);
 
 /// Who the process is, or nothing where it has ended or there is no /proc.
 std::optional<Process> read_process(pid_t pid);

@@ -1,6 +1,7 @@
 #include "system/processes.h"
 
 #include <gmock/gmock.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -10,6 +11,7 @@ namespace {
 
 using test::below_a_process_named;
 using test::Child;
+using test::eventually;
 using test::FdPair;
 using test::TempDir;
 
@@ -28,6 +30,26 @@ TEST(ReadStat, FieldsByTheirNumbersWhateverTheName) {
     });
     EXPECT_EQ(status, 1) << name;
   }
+}
+
+/// One CPU for a process that works and one that looks how long it has waited for that.
+TEST(QueuedTime, GrowsWhileAnotherHasTheCpu) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  Child other([] {
+    for (volatile bool works = true; works;) {
+    }
+    return 0;
+  });
+  const auto begin = queued_time(getpid());
+  EXPECT_TRUE(eventually([begin] { return queued_time(getpid()) > begin; }));
+  other.kill_and_wait();
+  sched_setaffinity(0, sizeof(before), &before);
+  EXPECT_EQ(queued_time(other.pid()), std::chrono::nanoseconds(0));
 }
 
 TEST(NearestMake, ByTheNamesOfMake) {

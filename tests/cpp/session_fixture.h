@@ -89,9 +89,10 @@ class SessionTest : public testing::Test {
     }
   }
   void pass(Session::Time time) { now_ += time; }
-  /// The clients that were to be examined have used so much CPU time in their lives.
-  Words examined(std::optional<Session::Time> cpu) {
-    session_.examined(cpu, now_);
+  /// The clients that were to be examined have used so much CPU time in their lives, and have
+  /// waited so long for a CPU.
+  Words examined(std::optional<Session::Time> used, Session::Time queued = {}) {
+    session_.examined(used ? std::optional(Stall::Cpu{*used, queued}) : std::nullopt, now_);
     return settled();
   }
 

@@ -305,6 +305,19 @@ TEST_F(SessionThatStandsStill, DoesNotWhereTheyWork) {
   }
 }
 
+TEST_F(SessionThatStandsStill, DoesNotWhereTheyWouldWorkIfTheyHadACpu) {
+  settled();
+  examined(std::chrono::seconds(7), std::chrono::seconds(20));
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7), std::chrono::seconds(26)), IsEmpty());
+  pass(Stall::kLimit);
+  settled();
+  EXPECT_THAT(examined(std::chrono::seconds(7), std::chrono::seconds(30)),
+              testing::Contains("2: grant"))
+      << "who looks again and again waits each time, but sleeps most of the time";
+}
+
 TEST_F(SessionThatStandsStill, WaitsLongerWhereThatCannotBeKnown) {
   settled();
   EXPECT_THAT(examined(std::nullopt), IsEmpty());

@@ -343,8 +343,7 @@ void World::carry_out(const Session::Kill& kill) {
 /// Nobody ever uses any CPU time; half of the time that is not known.
 void World::carry_out(const Session::Examine& examine) {
   examine_known_ = !examine_known_;
-  const auto cpu = std::chrono::nanoseconds(0);
-  session_->examined(examine_known_ ? std::optional(cpu) : std::nullopt, now_);
+  session_->examined(examine_known_ ? std::optional(Stall::Cpu{}) : std::nullopt, now_);
   (void)examine;
 }
 
