@@ -30,7 +30,7 @@ from pool_fleet import pool_fleet
 from rounds import be_quick
 from sharing import beside_a_neighbour, most, share
 from speed import slot
-from starting import first_test, neighbour_ends, staircase, two_sessions, wide
+from starting import first_test, late, neighbour_ends, staircase, two_sessions, wide
 from suites import suites
 from table import Figure, as_text
 from tracing import tracing
@@ -61,6 +61,7 @@ BENCHMARKS = {
         two_sessions,
         neighbour_ends,
         wide,
+        late,
         staircase,
         far,
         tracing,

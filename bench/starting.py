@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import median
 
 from contenders import ALL, OURS, Contender
@@ -10,6 +11,7 @@ from scenarios import FIFO, WITHOUT_PLUGIN, Outcome, new_scenario, run_make, wri
 from table import Figure, beside, differences, middle
 
 SECOND = 1e9  # Spans are in nanoseconds.
+MS = 1e6
 
 # When the kernel started this worker, as a span. Times of proc(5) are in ticks since boot, which on
 # a machine that does not sleep is the zero of CLOCK_MONOTONIC.
@@ -179,6 +181,34 @@ def wide() -> list[Figure]:
             middle(values, "s", 2),
             beside("-n4 without plugin", values, others, "s"),
         ).promised("ratio at most 1.05", ratio <= 1.05)
+    ]
+
+
+def late() -> list[Figure]:
+    """For how long a worker at work has no test while another one is set up and starts."""
+    around, otherwise = [], []
+    for _ in rounds(7):
+        with new_scenario() as scenario:
+            scenario.suite("suite", 1500, 0.005)
+            scenario.write("suite/conftest.py", LOG_START)
+            scenario.makefile(FIFO, session="pytest -q -n3 suite", neighbour="neighbour 2")
+            outcome = run_make(scenario, FIFO, 3)
+        *first, last = sorted(outcome.of("start"), key=lambda start: start.begin)
+        begin, end = last.begin - SECOND / 4, last.begin + SECOND
+        gaps: dict[bool, list[float]] = {True: [], False: []}
+        for worker in first:
+            tests = [test for test in outcome.of("test") if test.pid == worker.pid]
+            for one, following in itertools.pairwise(tests):
+                at_the_start = begin < following.begin and one.end < end
+                gaps[at_the_start].append((following.begin - one.end) / MS)
+        around.append(max(gaps[True]))
+        otherwise.append(max(gaps[False]))
+    return [
+        Figure(
+            "longest gap of two workers while the third one starts",
+            middle(around, "ms"),
+            beside("before and after", around, otherwise, "ms"),
+        )
     ]
 
 
