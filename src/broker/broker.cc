@@ -51,7 +51,7 @@ void Broker::serve() {
       settle();
       now_ = monotonic_now();
     }
-    SessionTrace::gather(session_, now_);
+    SessionTrace::gather(session_);
   }
   if (trace_.write(session_)) carry_out_effects();
 }

@@ -20,8 +20,8 @@ bool SessionTrace::write_if_due(Session& session, Time now) {
   return due_ && *due_ <= now && write(session);
 }
 
-void SessionTrace::gather(const Session& session, Time now) {
-  if (session.tracing() && !session.over() && session.need(now).of == Ledger::Need::Of::kNothing) {
+void SessionTrace::gather(const Session& session) {
+  if (session.tracing() && !session.over() && session.all_keep()) {
     std::this_thread::sleep_for(kGathering);
   }
 }

@@ -19,16 +19,16 @@ class SessionTrace {
   /// waited for.
   static constexpr Time kDelay = std::chrono::milliseconds(10);
 
-  /// How long gather() takes: so much later a slot may come to somebody who wants it meanwhile.
+  /// How long gather() takes: so much later a worker that comes in is answered.
   static constexpr Time kGathering = std::chrono::milliseconds(4);
 
   /// Opens the file and tells the session of it, as it does where no more can be written.
   void open(Session& session, const std::string& path, Time now);
   /// To be called in each turn of the loop, and at due(). Whether the session was told something.
   bool write_if_due(Session& session, Time now);
-  /// Lets what workers tell come together where nobody waits for a slot: each message would wake
-  /// this process, and keep the worker from its tests for that. They say when it was.
-  static void gather(const Session& session, Time now);
+  /// Lets what workers tell come together where nobody will want a slot soon: each message would
+  /// wake this process, and keep the worker from its tests for that. They say when it was.
+  static void gather(const Session& session);
   /// Writes what there is.
   bool write(Session& session);
   std::optional<Time> due() const { return due_; }

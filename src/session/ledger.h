@@ -168,6 +168,8 @@ class Ledger {
   std::size_t to_start() const { return to_start_.size(); }
   /// Clients that have a slot, those that are starting included.
   std::size_t holding() const { return count(State::kHolding) + count(State::kStarting); }
+  /// Whether each client works on a slot that it may keep: none will want one soon.
+  bool all_keep() const { return count(State::kHolding) == clients_.size() && asked_ == 0; }
   /// Those that work without a slot (rule 8).
   std::size_t uncovered() const { return uncovered_.size(); }
   bool has_implicit_slot() const { return has_implicit_slot_; }

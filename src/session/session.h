@@ -151,6 +151,8 @@ class Session {
 
   /// The controller and all workers are gone: nobody is left to serve.
   bool over() const { return controller_over_ && ledger_.clients() == 0; }
+  /// See Ledger::all_keep().
+  bool all_keep() const { return ledger_.all_keep(); }
   /// Whether there is something to do for the implicit slot, which the session does not have.
   bool wants_implicit_slot() const;
   /// Whether the implicit slot may go to another session of the job: here it is of no use now.

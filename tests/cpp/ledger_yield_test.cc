@@ -47,6 +47,19 @@ TEST_F(LedgerRule7, AHolderIsAskedWhenAnotherWaitsAndItHasHadTheSlotForAWhile) {
   EXPECT_THAT(done(1), ElementsAre("grant 2"));
 }
 
+TEST_F(LedgerRule7, WhoIsAskedOrHasNoSlotIsOneWhoMayWantOneSoon) {
+  two_work();
+  EXPECT_FALSE(ledger_.all_keep()) << "two have none";
+  gone(3);
+  gone(4);
+  EXPECT_TRUE(ledger_.all_keep());
+  pass(Ledger::kHandOverLimit);
+  EXPECT_THAT(settled(), ElementsAre("yield 2"));
+  EXPECT_FALSE(ledger_.all_keep()) << "who is asked wants the next one soon";
+  done(2);
+  EXPECT_FALSE(ledger_.all_keep());
+}
+
 TEST_F(LedgerRule7, WhoHasHadItsSlotForLongestIsAskedAndAsManyAsWait) {
   two_work();
   pass(milliseconds(50));
