@@ -212,6 +212,30 @@ def _suites_at_once(job_slots: int, *, without: bool) -> Result:
         return Result(seconds, cpu_of_children() - cpu_before, scenario.spans().most)
 
 
+def pool_hundred() -> list[Figure]:
+    """A hundred sessions of eight workers and ten tests of 20 ms each, on a pool of two slots."""
+    tests, workers = 10, 8
+    with new_pool(2) as (scenario, _):
+        names = [f"s{number}" for number in range(100)]
+        for name in names:
+            scenario.suite(name, tests, 0.02)
+        command = (sys.executable, "-m", "pytest", "-q", f"-n{workers}")
+        begin = time.monotonic()
+        runs = [scenario.start(*command, name) for name in names]
+        said = [run.communicate(timeout=10 * HUNG)[0] for run in runs]
+        seconds = time.monotonic() - begin
+        scenario.check_nothing_left()
+        spans = scenario.spans()
+    lent = sum("gets a job slot beyond" in text for text in said)
+    done = len(spans.of("test"))
+    return [
+        Figure("all end after", f"{seconds:.1f} s", f"{done} tests").promised(
+            "all run", done == tests * len(names)
+        ),
+        Figure("most at once", str(spans.most), f"slots lent {lent} times").at_most(2, spans.most),
+    ]
+
+
 def pool_kill() -> list[Figure]:
     """A session of two long tests is killed whole: until another client has both of its slots."""
     values = []

@@ -21,6 +21,7 @@ from life import kill, size, start, waiting
 from machine_pool import (
     pool_fairness,
     pool_first_slot,
+    pool_hundred,
     pool_kill,
     pool_short_run,
     pool_suites,
@@ -69,6 +70,7 @@ BENCHMARKS = {
         pool_short_run,
         pool_fairness,
         pool_suites,
+        pool_hundred,
         pool_kill,
         pool_waiting,
         pool_fleet,
