@@ -341,10 +341,9 @@ void World::carry_out(const Session::Kill& kill) {
 }
 
 /// Nobody ever uses any CPU time; half of the time that is not known.
-void World::carry_out(const Session::Examine& examine) {
+void World::carry_out(const Session::Examine&) {
   examine_known_ = !examine_known_;
   session_->examined(examine_known_ ? std::optional(Stall::Cpu{}) : std::nullopt, now_);
-  (void)examine;
 }
 
 void World::carry_out(const Session::OpenTrace&) {
