@@ -36,11 +36,21 @@ constexpr std::chrono::seconds kEach{1};
 
 constexpr std::array kEnds{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
+/// Whether whoever started this program (nohup, say) keeps the signal from it. One that is blocked
+/// would be read all the same.
+bool ignored(int number) {
+  struct sigaction action {};
+  sigaction(number, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
+}
+
 /// The signals that this program waits for; the others are as they were.
 sigset_t awaited() {
   sigset_t signals{};
   sigemptyset(&signals);
-  for (const int number : kEnds) sigaddset(&signals, number);
+  for (const int number : kEnds) {
+    if (!ignored(number)) sigaddset(&signals, number);
+  }
   sigaddset(&signals, SIGTSTP);
   sigaddset(&signals, SIGWINCH);
   return signals;

@@ -240,7 +240,14 @@ void Session::greet(ClientId client, const message::Hello& hello, Time now) {
     return;
   }
   worker.remote = hello.role == message::Hello::Role::kRemote;
-  if (worker.remote) worker.process = {};  // That was the controller's.
+  if (worker.remote) {
+    // A process of its own would be one more client each time that it says so.
+    if (worker.process.pid != controller_.pid) {
+      refuse(client, "only the controller speaks for a remote worker", now);
+      return;
+    }
+    worker.process = {};
+  }
   // A test may have closed the worker's socket, and the worker connects again: one process, one
   // client. What its lost connection held is free from here on.
   std::vector<ClientId> earlier;

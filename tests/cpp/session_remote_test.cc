@@ -32,6 +32,11 @@ TEST_F(SessionAndRemoteWorkers, AreNotOneForBeingOfOneProcess) {
               ElementsAre("2: welcome 1"));
 }
 
+TEST_F(SessionAndRemoteWorkers, AreTheControllersToSpeakFor) {
+  EXPECT_THAT(said(connected(), "hello 1 remote gw0"),
+              ElementsAre("1: refused only the controller speaks for a remote worker", "drop 1"));
+}
+
 TEST_F(SessionAndRemoteWorkers, GiveUpWhatTheyHeldWhenTheyComeAgain) {
   tokens_.clear();
   said(remote_greeted("gw0"), "want");

@@ -5,6 +5,7 @@
 /// (z) of another pid namespace; else ordinary. Then, with the client's number:
 ///
 ///     0+        connects, from a new process where the one before has died
+///     0~gw0     is a remote worker, for which the controller connects and says hello
 ///     0>TEXT    sends a packet ("|" stands for a newline)
 ///     0*TEXT    sends a packet with the text forty times
 ///     0#TEXT    sends forty packets
@@ -81,24 +82,35 @@ class World {
     const auto kind = [kinds](std::size_t i) { return kind_of(i < kinds.size() ? kinds[i] : 0); };
     for (std::size_t i = 0; i < bad_.size(); ++i) bad_.at(i).kind = kind(i);
     controller_ = {kind(bad_.size()), 1, true, Session::kController};
-    session_.emplace(Session::Process{controller_.pid, controller_.watched()}, kJobSlots);
-    connect(good_);
-    say(good_, "hello 1 worker good");
+    session_.emplace(connecting(controller_), kJobSlots);
+    connect_good();
   }
 
   void run() {
-    while (!script_.over()) play_line();
+    while (!script_.over() && !session_->over()) play_line();
     settle();
-    play_end();
+    if (!session_->over()) play_end();
+    check(nlohmann::json::accept(trace_ + "]"), "the trace is JSON");
   }
 
  private:
   void play_line();
   void play(Client& client, char verb, std::string_view text);
   void connect(Client& client);
+  void connect_good();
+  void connect_remote(Client& client, std::string_view name);
+  void add_connection(Client& client);
   void say(Client& client, std::string_view text);
   void close(Client& client);
   void die(Client& client);
+  /// The client is a remote worker: its life is that of its connection.
+  bool is_remote(const Client& client) const {
+    return &client != &controller_ && client.pid == controller_.pid;
+  }
+  Session::Process connecting(const Client& client) const {
+    const Client& peer = is_remote(client) ? controller_ : client;
+    return {peer.kind == Kind::kOtherNamespace ? 0 : peer.pid, peer.watched()};
+  }
 
   void settle();
   void carry_out(const Session::Send& send);
@@ -150,6 +162,9 @@ void World::play(Client& client, char verb, std::string_view text) {
   switch (verb) {
     case '+':
       if (&client != &controller_) connect(client);
+      break;
+    case '~':
+      if (&client != &controller_) connect_remote(client, text);
       break;
     case '>':
       say(client, text);
@@ -207,12 +222,30 @@ void World::play(Client& client, char verb, std::string_view text) {
 
 void World::connect(Client& client) {
   if (client.id) close(client);
-  client.grants = client.dones = client.unread = 0;
+  if (is_remote(client)) die(client);
   if (!client.alive) client.pid = ++last_pid_;
+  add_connection(client);
+}
+
+void World::connect_good() {
+  connect(good_);
+  say(good_, "hello 1 worker good");
+}
+
+void World::connect_remote(Client& client, std::string_view name) {
+  if (!controller_.alive) return;
+  close(client);
+  die(client);
+  client.pid = controller_.pid;
+  add_connection(client);
+  say(client, "hello 1 remote " + std::string(name));
+}
+
+void World::add_connection(Client& client) {
+  client.grants = client.dones = client.unread = 0;
   client.alive = true;
   client.kept_by_a_child = false;
-  const long pid = client.kind == Kind::kOtherNamespace ? 0 : client.pid;
-  client.id = session_->connected({pid, client.watched()});
+  client.id = session_->connected(connecting(client));
   check(connections_.emplace(*client.id, Connection{&client}).second, "numbers are given once");
 }
 
@@ -233,7 +266,7 @@ void World::close(Client& client) {
   const Session::ClientId id = *client.id;
   client.id.reset();
   if (&client == &controller_ && !client.watched()) controller_told_dead_ = true;
-  if (!client.watched()) client.grants = client.dones = 0;
+  if (!client.watched() || is_remote(client)) client.grants = client.dones = 0;
   session_->hung_up(id, now_);
 }
 
@@ -241,6 +274,12 @@ void World::die(Client& client) {
   if (!client.alive) return;
   client.alive = false;
   client.grants = client.dones = 0;
+  if (is_remote(client)) return;
+  if (&client == &controller_) {
+    for (Client& other : bad_) {
+      if (is_remote(other)) close(other);
+    }
+  }
   if (!client.watched()) return;
   if (&client == &controller_) controller_told_dead_ = true;
   // All connections of the process, as each has a watch of its own.
@@ -292,7 +331,9 @@ void World::carry_out(const Session::Send& send) {
   }
   Client& client = *connection->second.client;
   const std::string packet = to_packet(send.message);
-  check(packet.size() <= 2 * kMessageLimit, "packets have a limit");
+  const bool status = std::holds_alternative<message::Status>(send.message);
+  check(packet.size() <= kMessageLimit + (status ? kStatusLimit : kMessageLimit),
+        "packets have a limit");
   const bool gone = !client.alive || client.id != send.client;
   const bool full = client.kind == Kind::kNeverReads && ++client.unread > kPacketsOfAFullSocket;
   if (send.client != Session::kController && (gone || full)) {
@@ -330,12 +371,13 @@ void World::carry_out(const Session::Drop& drop) {
 void World::carry_out(const Session::Interrupt& interrupt) {
   check(controller_told_dead_, "only the controller's death interrupts");
   check(connections_.contains(interrupt.client), "who is interrupted is known");
+  check(!is_remote(*connections_.at(interrupt.client).client), "the controller is left alone");
 }
 
 void World::carry_out(const Session::Kill& kill) {
   check(connections_.contains(kill.client), "who is ended is known");
   Client& client = *connections_.at(kill.client).client;
-  check(&client != &controller_, "the controller is not ended");
+  check(&client != &controller_ && !is_remote(client), "the controller is not ended");
   client.alive = false;
   client.grants = client.dones = 0;
 }
@@ -362,7 +404,7 @@ void World::check_state() {
   check(free + session_->tokens().size() == kTokens, "no token is lost or made");
   check(holders + free <= kJobSlots + session_->uncovered(), "no slot is used twice");
   if (session_->over()) {
-    check(controller_told_dead_ || controller_said_bye_,
+    check(controller_told_dead_ || controller_said_bye_ || !controller_.id,
           "the session lasts as its controller does");
     check(!good_.id, "the session lasts as a worker does");
     check(session_->tokens().empty(), "all tokens are back at the end");
@@ -372,6 +414,7 @@ void World::check_state() {
 /// The input has ended: all go, and in between the good client is served.
 void World::play_end() {
   while (!neighbours_.empty()) play(controller_, '=', "");
+  if (!good_.alive) connect_good();  // The controller had it ended.
   for (Client& client : bad_) {
     if (client.kept_by_a_child && client.id) close(client);
   }
@@ -411,7 +454,6 @@ void World::play_end() {
   die(controller_);
   settle();
   check(session_->over(), "the session ends when all have gone");
-  check(nlohmann::json::accept(trace_ + "]"), "the trace is JSON");
 }
 
 }  // namespace

@@ -162,10 +162,28 @@ def terminal(columns: int, rows: int) -> Iterator[tuple[int, int]]:
         os.close(theirs)
 
 
-def read_until(descriptor: int, text: bytes, seen: bytes = b"") -> bytes:
-    while text not in seen:
+def read_until(descriptor: int, *texts: bytes) -> bytes:
+    """What is read up to any of the texts, and all that came with it."""
+    seen = b""
+    while not any(text in seen for text in texts):
         seen += os.read(descriptor, 65536)
     return seen
+
+
+def top_in(terminal: int, folder: Path, scenario: Scenario, hang_up: Any) -> subprocess.Popen[str]:
+    def prepare() -> None:
+        ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, hang_up)  # As it may be ignored in these tests themselves.
+
+    return subprocess.Popen(
+        [EXECUTABLE, "top", str(folder)],
+        stdin=terminal,
+        stdout=terminal,
+        env=scenario.environment,
+        text=True,
+        start_new_session=True,
+        preexec_fn=prepare,
+    )
 
 
 @pytest.mark.parametrize("end", ["q", "^C", signal.SIGTERM, signal.SIGHUP], ids=str)
@@ -173,14 +191,7 @@ def test_top(scenario: Scenario, runtime: Path, end: str | signal.Signals) -> No
     """It paints, at the width that the terminal has then, and restores it."""
     with terminal(80, 24) as (ours, theirs):
         before = termios.tcgetattr(theirs)
-        top = subprocess.Popen(
-            [EXECUTABLE, "top", str(runtime)],
-            stdin=theirs,
-            stdout=theirs,
-            env=scenario.environment,
-            start_new_session=True,
-            preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
-        )
+        top = top_in(theirs, runtime, scenario, signal.SIG_DFL)
         read_until(ours, b"there is no pool of job slots at ")
         assert termios.tcgetattr(theirs) != before
         ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 20, 0, 0))
@@ -194,3 +205,14 @@ def test_top(scenario: Scenario, runtime: Path, end: str | signal.Signals) -> No
         expected = {"q": 0, "^C": -signal.SIGINT}.get(str(end))
         assert top.wait(60) == (-end if isinstance(end, signal.Signals) else expected)
         assert termios.tcgetattr(theirs) == before
+
+
+def test_top_goes_on_where_hang_up_is_ignored(scenario: Scenario, runtime: Path) -> None:
+    with terminal(80, 24) as (ours, theirs):
+        top = top_in(theirs, runtime, scenario, signal.SIG_IGN)
+        read_until(ours, b"there is no pool of job slots at ")
+        top.send_signal(signal.SIGHUP)
+        ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 20, 0, 0))
+        assert b"1049l" not in read_until(ours, b"there is...", b"\x1b[?1049l")
+        os.write(ours, b"q")
+        assert top.wait(60) == 0
