@@ -68,13 +68,17 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff check -q --fix
 	$(VENV)/bin/ruff format -q
 
+# The C++ tests of a build folder. What they leave behind makes rmdir fail, which names the folder.
+CTEST = folder=$$(mktemp -d) && \
+  TMPDIR=$$folder $(VENV)/bin/ctest --test-dir $(1) -j2 --output-on-failure && rmdir $$folder
+
 # Sources are compiled several at a time here, and one at a time for the sanitizers: that shows what
 # each of them has to include.
 cpp: $(VENV)/ready-for-tests
 	$(CMAKE) -S . -B build/cpp -DJOBSLOTS_BUILD_TESTS=ON -DJOBSLOTS_WARNINGS_AS_ERRORS=ON \
 	  -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 >/dev/null
 	$(VENV)/bin/cmake --build build/cpp
-	$(VENV)/bin/ctest --test-dir build/cpp -j2 --output-on-failure
+	$(call CTEST,build/cpp)
 
 # What the tests with sanitizers and the fuzzers run. With clang, as UndefinedBehaviorSanitizer of gcc
 # does not write its reports to a file where AddressSanitizer is there too.
@@ -86,7 +90,7 @@ sanitized: $(VENV)/ready-for-tests
 	$(VENV)/bin/cmake --build build/sanitized
 
 cpp-sanitized: sanitized
-	$(VENV)/bin/ctest --test-dir build/sanitized -j2 --output-on-failure
+	$(call CTEST,build/sanitized)
 
 # What the fuzzers find is kept in build/sanitized; an input worth keeping goes to tests/fuzz/corpus.
 fuzz: sanitized

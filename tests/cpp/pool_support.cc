@@ -35,6 +35,12 @@ TestPool::TestPool(unsigned job_slots)
   }
 }
 
+TestPool::~TestPool() {
+  process_.kill_and_wait();
+  const UniqueFd lock(open(place_.lock().c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_TRUE(eventually([&lock] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }));
+}
+
 bool eventually(PoolClient& client, const std::function<bool()>& condition) {
   for (client.receive(); !condition(); client.receive()) {
     if (client.lost() || !wait_readable(client.fd())) return condition();

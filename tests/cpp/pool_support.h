@@ -13,6 +13,10 @@ namespace jobslots::test {
 class TestPool {
  public:
   explicit TestPool(unsigned job_slots);
+  TestPool(const TestPool&) = delete;
+  TestPool& operator=(const TestPool&) = delete;
+  /// Waits for the end of what a client has started.
+  ~TestPool();
 
   const std::string& folder() const { return place_.directory; }
   PoolClient client() const { return must(PoolClient::connect(folder(), "a test")); }

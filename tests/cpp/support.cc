@@ -137,8 +137,9 @@ TempDir::TempDir() : path_((std::filesystem::temp_directory_path() / "jobslots-t
 }
 
 TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
+  std::error_code error;
+  std::filesystem::remove_all(path_, error);
+  EXPECT_FALSE(error) << path_ << ": " << error.message();
 }
 
 bool TempDir::empty() const { return std::filesystem::is_empty(path_); }
