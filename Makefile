@@ -46,7 +46,8 @@ $(VENV)/ready-for-tests: $(VENV)/ready
 $(VENV)/installed: $(VENV)/ready $(PACKAGE_SOURCES)
 	rm -rf build/dist
 	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
-	  -C build-dir=build/cpp -C build.targets=jobslots -w build/dist .
+	  --config-settings=build-dir=build/cpp --config-settings=build.targets=jobslots \
+	  -w build/dist .
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/dist/*.whl
 	touch $@
 

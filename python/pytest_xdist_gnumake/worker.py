@@ -50,12 +50,12 @@ class Work:
     """The tests, and the session's finish."""
 
     _traced = False
-    #: How the test has ended, for the trace.
-    _outcome = ""
 
     def __init__(self, slot: JobSlot | FifoSlot, config: pytest.Config) -> None:
         self._slot = slot
         self._is_at_hand = test_at_hand(config)
+        #: How the test has ended, for the trace.
+        self._outcome = ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
@@ -63,6 +63,7 @@ class Work:
     ) -> Generator[None, T, T]:
         if not self._slot.held:
             self._slot.acquire(f"test {item.nodeid}")
+        self._outcome = ""
         try:
             return (yield)
         finally:
@@ -87,9 +88,6 @@ class TracedWork(Work):
     """The same, and the broker is told how each test ended."""
 
     _traced = True
-
-    def pytest_runtest_logstart(self) -> None:
-        self._outcome = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # A test with a failed subtest ends with a report that says passed.
