@@ -310,8 +310,11 @@ TEST(AFifoThatIsNotFound, IsBehindAPrivateFolderOfThisProcess) {
     return below_a_process_named(
                "sh",
                [&] {
-                 if (unshare(CLONE_NEWNS) != 0) return 77;  // As in a container without the right.
-                 CHECK_IN_CHILD(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+                 // As in a container without the right, or in a chroot that is no mount point.
+                 if (unshare(CLONE_NEWNS) != 0 ||
+                     mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+                   return 77;
+                 }
                  CHECK_IN_CHILD(mount("none", folder.path().c_str(), "tmpfs", 0, nullptr) == 0);
                  CHECK_IN_CHILD(folder.empty());
                  TokenSource tokens = must(test::open_tokens(server.makeflags()));
