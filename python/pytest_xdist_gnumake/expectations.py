@@ -27,6 +27,9 @@ _HOOKS = (
 #: How many there are to be, as a worker and the controller are told it.
 _WORDS = (b"workercount", b"PYTEST_XDIST_WORKER_COUNT")
 
+#: The folders that plugins are installed into; Debian's have a name of their own.
+_PACKAGES = {"site-packages", "dist-packages"}
+
 _OURS = ("_pytest", "pytest", "pytest_xdist_gnumake", "xdist")
 
 
@@ -82,6 +85,12 @@ def _file(plugin: object) -> Path | None:
 
 
 def _is_installed(file: Path) -> bool:
-    """Whether it is no part of the suite: hooks are what such a plugin is for."""
-    places = {sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")}
-    return file.name != "conftest.py" and any(Path(place) in file.parents for place in places)
+    """Whether it is no part of the suite: hooks are what such a plugin is for.
+
+    By the names of folders, as sysconfig and site know some of them only: not that of Debian's
+    packages, nor those of a virtual environment that a PYTHONPATH leads to.
+    """
+    if file.name == "conftest.py":
+        return False
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    return stdlib in file.parents or not _PACKAGES.isdisjoint(file.parts)

@@ -140,6 +140,17 @@ def test_each_session_wipes_a_folder(scenario: Scenario) -> None:
 
 
 @inside_xdist
+@pytest.mark.parametrize(("place", "is_seen"), [("dist-packages", False), ("helpers", True)])
+def test_a_plugin_beside_the_suite(scenario: Scenario, place: str, is_seen: bool) -> None:
+    """One that is installed has its hooks for each suite."""
+    _suite(scenario)
+    scenario.write(f"{place}/plugin.py", "def pytest_sessionstart(): pass\n")
+    scenario.environment["PYTHONPATH"] = str(scenario.folder / place)
+    output = _run(scenario, "-v -n3 -p plugin").output
+    assert (f"{LINE}plugin.py has pytest_sessionstart" in output) is is_seen
+
+
+@inside_xdist
 def test_parameters_from_files_that_tests_write(scenario: Scenario) -> None:
     """A worker that comes when there are more is left out."""
     _suite(scenario)
