@@ -30,6 +30,7 @@ def clear():
 CONFTESTS = {
     "network guard": f"""
 import socket
+import ssl  # Its own class is made from that of the socket, when a plugin of pytest imports it.
 {GUARD}
 for name in ("connect", "send", "recv", "close", "fileno", "settimeout"):
     setattr(socket.socket, name, guard)
@@ -143,8 +144,9 @@ def test_names_that_the_locale_does_not_have(scenario: Scenario, locale: dict[st
         "def test_named(n): pass\n",
     )
     name = "caf\u00e9.json"  # Not on the command line: execnet does not pass it on then.
-    ini = f"[pytest]\naddopts = -p no:cacheprovider --jobslots-trace={name}\n"
-    (scenario.folder / "suite/pytest.ini").write_bytes(ini.encode())
+    toml = f"[tool.pytest.ini_options]\naddopts = '-p no:cacheprovider --jobslots-trace={name}'\n"
+    (scenario.folder / "suite/pyproject.toml").write_bytes(toml.encode())
+    (scenario.folder / "suite/pytest.ini").unlink()  # Some iniconfig reads it as the locale is.
     scenario.environment.update(locale)
     scenario.makefile(FIFO, a="pytest -n2 suite")
     outcome = scenario.make(FIFO, 2)

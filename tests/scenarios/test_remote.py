@@ -63,7 +63,9 @@ def test_all_tests_on_each(four: PytestRun, hosts: Hosts) -> None:
     assert ran_by_worker(outcome).keys() == {"gw0", "gw1", "gw2"}
 
 
-def test_by_way_of_a_proxy(four: PytestRun) -> None:
+def test_by_way_of_a_proxy(four: PytestRun, pytestconfig: pytest.Config) -> None:
+    if not hasattr(pytestconfig.option, "px"):
+        pytest.skip("this xdist has no --px")
     suite = suite_that_tells(four.scenario, 10, 0.02)
     far = f"popen//via=proxy//chdir={four.scenario.folder}/far"
     proxy = ("--px", "id=proxy//popen//execmodel=thread")
