@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_xdist_gnumake.executable import EXECUTABLE
 from scenario import FIFO, MAKES, PIPE, PIPE_PLUS, SYSTEM, SYSTEM_PLUS, Make, Scenario
 from test_without_jobserver import BROKEN, CLIENT_LINE, DUMMY_LINE
 
