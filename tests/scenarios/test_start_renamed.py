@@ -39,8 +39,9 @@ def _rename(folder: Path, name: str) -> None:
     another = f"{name}_renamed"
     if name in IMPORTED:
         meant = rf"\b{name}\b"
-    else:  # As an attribute: what is used, defined, or a field.
-        meant = rf'(?<=\.){name}\b|(?<=def ){name}\b|(?<=, "){name}(?=")|(?<=\n    ){name}(?=:)'
+    else:  # As an attribute, but for execnet's: what is used, defined, or a field.
+        used = rf"(?<=\.)(?<!execmodel\.){name}\b"
+        meant = rf'{used}|(?<=def ){name}\b|(?<=, "){name}(?=")|(?<=\n    ){name}(?=:)'
     shutil.copytree(Path(xdist.__file__).parent, folder / "xdist")
     count = 0
     for path in (folder / "xdist").rglob("*.py"):
