@@ -109,7 +109,8 @@ class Pool {
 
   unsigned job_slots_;
   std::string fifo_;
-  Time grace_until_ = Time::min();
+  bool follows_another_;
+  Time grace_until_;  ///< Where it follows another.
   PoolLedger ledger_;
   std::map<ClientId, Client> clients_;
   std::set<pid_t> stayers_;
