@@ -17,10 +17,9 @@ constexpr std::size_t kDescribedAtOnce = pool::kAnswerLimit / 2;
 }  // namespace
 
 Pool::Pool(unsigned job_slots, std::string fifo, bool follows_another, Time now)
-    : job_slots_(job_slots),
-      fifo_(std::move(fifo)),
-      follows_another_(follows_another),
-      grace_until_(now + kGrace) {}
+    : job_slots_(job_slots), fifo_(std::move(fifo)) {
+  if (follows_another) grace_until_ = now + kGrace;
+}
 
 Pool::ClientId Pool::connected(pid_t process) {
   clients_.emplace(next_id_, Client{process});
@@ -58,8 +57,6 @@ void Pool::greet(ClientId id, const Hello& hello, Time now) {
     refuse(id, "this pool speaks version " + std::to_string(pool::kVersion), now);
   } else {
     client.role = hello.role;
-    // The pool that it has them of left no sign: others may have slots of it, and say so later.
-    if (hello.held > 0) follows_another_ = true;
     if (hello.role != Hello::Role::kObserver) ledger_.join(id, hello.weight, hello.held, now);
     send(id, pool::Welcome{pool::kVersion, job_slots_, fifo_});
   }
@@ -94,7 +91,7 @@ void Pool::refuse(ClientId client, std::string why, Time now) {
 
 void Pool::settle(PoolStore& store, Time now) {
   again_.reset();
-  const bool grace = follows_another_ && now < grace_until_;
+  const bool grace = now < grace_until_;
   const bool others = store.others();
   if (grace) {
     be_asked_again(grace_until_);

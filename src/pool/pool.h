@@ -109,8 +109,7 @@ class Pool {
 
   unsigned job_slots_;
   std::string fifo_;
-  bool follows_another_;
-  Time grace_until_;  ///< Where it follows another.
+  Time grace_until_ = Time::min();
   PoolLedger ledger_;
   std::map<ClientId, Client> clients_;
   std::set<pid_t> stayers_;

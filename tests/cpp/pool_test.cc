@@ -200,13 +200,6 @@ TEST_F(PoolTest, AfterADeadOneItWaitsForThoseThatHaveItsSlots) {
   EXPECT_EQ(settled().front(), "1: grant 1 0");
 }
 
-TEST_F(PoolTest, LearnsThatItFollowsAnotherFromWhoHasSlotsOfThat) {
-  greeted("hello 1 session 1 1");
-  EXPECT_THAT(said(greeted(), "want 3 0"), ElementsAre("2: settled 3"));
-  pass(Pool::kGrace);
-  EXPECT_EQ(settled().front(), "2: grant 2 0");
-}
-
 TEST_F(PoolTest, IsThereForWhoMayNeedIt) {
   EXPECT_TRUE(pool_.idle());
   const Client a = greeted();
