@@ -170,7 +170,9 @@ def read_until(descriptor: int, *texts: bytes) -> bytes:
     return seen
 
 
-def top_in(terminal: int, folder: Path, scenario: Scenario, hang_up: Any) -> subprocess.Popen[str]:
+def top_in(
+    terminal: int, folder: Path, scenario: Scenario, hang_up: signal.Handlers
+) -> subprocess.Popen[bytes]:
     def prepare() -> None:
         ioctl(0, termios.TIOCSCTTY, 0)
         signal.signal(signal.SIGHUP, hang_up)  # As it may be ignored in these tests themselves.
@@ -180,7 +182,6 @@ def top_in(terminal: int, folder: Path, scenario: Scenario, hang_up: Any) -> sub
         stdin=terminal,
         stdout=terminal,
         env=scenario.environment,
-        text=True,
         start_new_session=True,
         preexec_fn=prepare,
     )

@@ -18,6 +18,11 @@ def _lines(outcome: Outcome) -> list[str]:
     return re.sub(r"\d+\.\d+s|gw\d", "#", outcome.output).splitlines()
 
 
+def times_named(outcome: Outcome) -> int:
+    """How often the plugin is named; a checkout may be in a folder of that name."""
+    return len(re.findall("(?<!/)pytest-xdist-gnumake", outcome.output))
+
+
 @pytest.fixture
 def suite(scenario: Scenario) -> Scenario:
     scenario.suite("suite", 4, 0.0, more="\ndef test_fails():\n    assert False\n")
@@ -198,5 +203,4 @@ def test_nothing_to_wonder_about(suite: Scenario, options: str, without: str) ->
     """No jobserver that anybody could miss, or one that was left on purpose."""
     suite.makefile(FIFO, a=f"-{without} {sys.executable} -m pytest -n2 suite")
     outcome = suite.run(*FIFO.command, options)
-    lines = [line for line in _lines(outcome) if line.startswith("pytest-xdist-gnumake")]
-    assert lines == [DUMMY_LINE]
+    assert times_named(outcome) == 1
