@@ -52,7 +52,7 @@ int report(const Unavailable& why) {
   return EXIT_FAILURE;
 }
 
-int serve(const std::string& directory) {
+int serve(const std::string& directory, bool follows_another) {
   UniqueFd lock(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   close_all_descriptors_but({lock.get(), STDOUT_FILENO});
   // The numbers of the other standard streams are to mean nothing here.
@@ -63,8 +63,8 @@ int serve(const std::string& directory) {
   if (chdir("/") != 0) return EXIT_FAILURE;
   const auto jobs = allowed_jobs(std::getenv);
   if (const auto* why = std::get_if<Unavailable>(&jobs)) return report(*why);
-  auto server =
-      PoolServer::create({directory}, std::move(lock), std::get<unsigned>(jobs), linger());
+  auto server = PoolServer::create({directory}, std::move(lock), std::get<unsigned>(jobs), linger(),
+                                   follows_another);
   if (const auto* why = std::get_if<Unavailable>(&server)) return report(*why);
   // Who starts it waits for this process, and the pool is to be nobody's child.
   if (fork() != 0) _exit(EXIT_SUCCESS);
@@ -107,7 +107,9 @@ int print_environment(const std::string& word) {
 }  // namespace
 
 int pool_command(Arguments arguments) {
-  if (arguments.size() == 2 && arguments[0] == kServePool) return serve(arguments[1]);
+  if (arguments.size() == 2 && (arguments[0] == kServePool || arguments[0] == kServeNextPool)) {
+    return serve(arguments[1], arguments[0] == kServeNextPool);
+  }
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     std::printf("%s\n%s", kUsage, kHelp);
     return arguments.empty() ? kUsageStatus : EXIT_SUCCESS;

@@ -46,7 +46,8 @@ Unavailable unusable(const PoolPlace& place, const std::string& why, std::string
 }  // namespace
 
 Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::Hello& hello,
-                                            bool start, std::chrono::milliseconds patience) {
+                                            bool follows_another,
+                                            std::chrono::milliseconds patience) {
   const auto end = Clock::now() + patience;
   do {
     if (auto why = place.prepare()) return *why;
@@ -69,10 +70,8 @@ Result<PoolConnection> PoolConnection::open(const PoolPlace& place, const pool::
       if (!answer.closed) break;  // Else it was about to end.
     } else if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) {
       return unusable(place, std::string("cannot be reached: ") + std::strerror(errno));
-    } else if (errno != EAGAIN && !start) {
-      return Unavailable{Reason::kNone, "there is no pool in " + place.directory};
     } else if (errno != EAGAIN) {
-      if (auto why = start_pool(place)) return *why;
+      if (auto why = start_pool(place, follows_another)) return *why;
     }
     std::this_thread::sleep_for(kRetry);
   } while (Clock::now() < end);

@@ -18,9 +18,9 @@ class PoolConnection {
   static constexpr std::chrono::seconds kPatience{10};
 
   /// Connects to the pool of this place and waits for its welcome. Where there is none, one is
-  /// started, unless start is false: then the reason is kNone.
+  /// started; follows_another: by who has lost one, so that it waits for those who have its slots.
   static Result<PoolConnection> open(const PoolPlace& place, const pool::Hello& hello,
-                                     bool start = true,
+                                     bool follows_another = false,
                                      std::chrono::milliseconds patience = kPatience);
 
   const pool::Welcome& welcome() const { return welcome_; }

@@ -98,7 +98,7 @@ Result<PoolClient> PoolClient::connect(std::string_view pool, std::string title,
 
 Result<PoolClient> PoolClient::connect(PoolPlace place, PoolMember member,
                                        std::chrono::milliseconds patience) {
-  auto pool = PoolConnection::open(place, hello_of(member, 0), true, patience);
+  auto pool = PoolConnection::open(place, hello_of(member, 0), false, patience);
   if (auto* why = std::get_if<Unavailable>(&pool)) return std::move(*why);
   return PoolClient(std::make_shared<State>(std::move(place), std::move(member),
                                             std::get<PoolConnection>(std::move(pool))));

@@ -30,10 +30,10 @@ Unavailable cannot_serve(const std::string& what) {
 }  // namespace
 
 Result<PoolServer> PoolServer::create(PoolPlace place, UniqueFd lock, unsigned job_slots,
-                                      Time linger) {
+                                      Time linger, bool follows_another) {
   // Who ends removes them, and the lock is ours: those that are there are a dead pool's.
-  const bool follows_another =
-      access(place.socket().c_str(), F_OK) == 0 || access(place.fifo().c_str(), F_OK) == 0;
+  follows_another = follows_another || access(place.socket().c_str(), F_OK) == 0 ||
+                    access(place.fifo().c_str(), F_OK) == 0;
   auto fifo = PoolFifo::open(place.fifo(), follows_another, job_slots);
   if (const auto* why = std::get_if<Unavailable>(&fifo)) return *why;
   unlink(place.socket().c_str());

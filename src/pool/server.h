@@ -27,7 +27,9 @@ class PoolServer {
   using Time = Pool::Time;
 
   /// Makes the place's socket and fifo. lock is the place's, and is held as long as this lives.
-  static Result<PoolServer> create(PoolPlace place, UniqueFd lock, unsigned job_slots, Time linger);
+  /// follows_another: one was lost here, even if nothing is left of it.
+  static Result<PoolServer> create(PoolPlace place, UniqueFd lock, unsigned job_slots, Time linger,
+                                   bool follows_another);
 
   /// Serves until it has had no clients, and nobody has used its fifo, for `linger`, or its folder
   /// is removed. False where the system fails it before.

@@ -43,14 +43,15 @@ constexpr char kNotExecutable = '!';
 
 }  // namespace
 
-std::optional<Unavailable> start_pool(const PoolPlace& place) {
+std::optional<Unavailable> start_pool(const PoolPlace& place, bool follows_another) {
   const UniqueFd lock(
       open(place.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600));
   if (!lock && errno == ENOENT) return std::nullopt;  // The folder has just been removed.
   if (!lock) return cannot_start(place, std::strerror(errno), kMakeRoom);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
   std::string name = program();
-  std::array<std::string, 4> words{name, "pool", kServePool, place.directory};
+  std::array<std::string, 4> words{name, "pool", follows_another ? kServeNextPool : kServePool,
+                                   place.directory};
   const std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(),
                                        words[3].data(), nullptr};
   std::array<int, 2> report{};

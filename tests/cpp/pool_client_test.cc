@@ -198,6 +198,23 @@ TEST_F(PoolClientTest, ANewPoolIsToldOfWhatIsHeld) {
   EXPECT_EQ(held_of(other, 4), 1U) << "never more than N";
 }
 
+TEST_F(PoolClientTest, ANewPoolWaitsForWhatIsHeldOfOneThatLeftNothing) {
+  PoolClient one = client();
+  const auto slots = acquire(one, 2);
+  PoolClient early = client();
+  pool_.process().kill_and_wait();
+  std::filesystem::remove_all(pool_.folder());
+  EXPECT_TRUE(eventually(early, [&] { return early.lost(); }));
+  EXPECT_FALSE(early.reconnect());
+  early.want(3);
+  EXPECT_TRUE(eventually(early, [&] { return early.is_settled(3); }));
+  EXPECT_EQ(early.held(), 0U) << "nobody else has said yet what it holds";
+  EXPECT_TRUE(eventually(one, [&] { return one.lost(); }));
+  EXPECT_FALSE(one.reconnect());
+  EXPECT_TRUE(eventually(early, [&] { return early.held() == 1; }));
+  EXPECT_EQ(held_of(early, 4), 1U) << "never more than N";
+}
+
 TEST_F(PoolClientTest, AcquireFindsTheNewPool) {
   PoolClient one = client();
   auto slots = acquire(one, 2);

@@ -15,7 +15,8 @@ int serve(const PoolPlace& place, unsigned job_slots, int report) {
   if (place.prepare()) return 1;
   UniqueFd lock(open(place.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return 2;
-  auto server = must(PoolServer::create(place, std::move(lock), job_slots, std::chrono::hours(1)));
+  auto server =
+      must(PoolServer::create(place, std::move(lock), job_slots, std::chrono::hours(1), false));
   if (write(report, "+", 1) != 1) return 3;
   return server.run() ? 0 : 4;
 }

@@ -76,7 +76,7 @@ def _role(command: bytes) -> str:
     if program == b"jobslots":
         word = command.split(b"\0")[1]
         return {b"broker": "broker", b"run": "run"}.get(
-            word, "pool" if b"\0--serve\0" in command else ""
+            word, "pool" if b"\0pool\0--serve" in command else ""
         )
     if program == b"make":
         return "make"

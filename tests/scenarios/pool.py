@@ -46,7 +46,7 @@ class Pool:
         return [
             pid
             for pid in self._scenario.processes()
-            if b"\0--serve\0" in _command_line(pid)
+            if b"\0pool\0--serve" in _command_line(pid)
             and os.fsencode(self.folder) in _command_line(pid)
         ]
 
