@@ -113,7 +113,7 @@ def test_the_page_of_a_package_without_a_repository_leads_nowhere() -> None:
         page(README, None, "v1.2.3")
         == """
 *A picture.*
-A page, [another](https://example.org), [here](#here).
+*A page*, [another](https://example.org), [here](#here).
 """
     )
 
