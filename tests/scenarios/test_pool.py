@@ -221,18 +221,41 @@ def test_a_command_inside_a_test(scenario: Scenario, make_pool: MakePool) -> Non
     pool.close()
 
 
-def test_a_make_below_a_command_and_a_session_beside_it(
-    scenario: Scenario, make_pool: MakePool
-) -> None:
+def test_all_kinds_of_commands_beside_a_session(scenario: Scenario, make_pool: MakePool) -> None:
+    """A make with a session in it, ninja, and cargo where there is one."""
     pool = make_pool(3)
     for name in "ab":
         scenario.suite(name, 20, 0.05)
     scenario.makefile(FIFO, a="pytest -q -n4 a", b="neighbour 0.5", c="neighbour 0.5")
-    make = scenario.start("jobslots", "run", "--pool", "--", *FIFO.command)
+    rule = f"rule r\n command = {sys.executable} -S spans.py neighbour $out 0.2\n"
+    scenario.write("build.ninja", rule + "".join(f"build n{n}: r\n" for n in range(4)))
+    commands = [FIFO.command, ("ninja",)]
+    if shutil.which("cargo"):
+        commands.append(_cargo(scenario, crates=4))
+    below = _start_all(scenario, *(("jobslots", "run", "--pool", *command) for command in commands))
     session = scenario.start(*PYTEST, "-n", "auto", "b")
-    outputs = _end_all(scenario, [make, session])
-    for output in outputs:
+    make, *_, session_output = _end_all(scenario, [*below, session])
+    for output in (make, session_output):
         assert "20 passed" in output, output
-    assert len(scenario.spans().of("neighbour")) == 2
+    assert [process.returncode for process in below] == [0] * len(below)
+    assert len(scenario.spans().of("neighbour")) == 6
+    assert len(scenario.spans().of("rustc")) >= (4 if len(commands) == 3 else 0)
     assert scenario.spans().most <= 3
     pool.close()
+
+
+def _cargo(scenario: Scenario, crates: int) -> tuple[str, ...]:
+    """The command that builds so many crates, each run of rustc being a span."""
+    names = [f"crate{number}" for number in range(crates)]
+    scenario.write("Cargo.toml", f"[workspace]\nresolver = '2'\nmembers = {names}\n")
+    for name in names:
+        scenario.write(f"{name}/Cargo.toml", f"[package]\nname = '{name}'\nversion = '0.1.0'\n")
+        scenario.write(f"{name}/src/lib.rs", "")
+    scenario.write(
+        "rustc",
+        f"#!{sys.executable} -S\nimport subprocess, sys\nfrom spans import span\n"
+        "with span('rustc'):\n    status = subprocess.call(sys.argv[1:])\nsys.exit(status)\n",
+    )
+    (scenario.folder / "rustc").chmod(0o700)
+    scenario.environment["RUSTC_WRAPPER"] = str(scenario.folder / "rustc")
+    return ("cargo", "build", "--offline")
