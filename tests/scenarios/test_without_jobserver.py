@@ -14,8 +14,11 @@ CLIENT_LINE = "pytest-xdist-gnumake using gnu make jobserver client"
 
 
 def _lines(outcome: Outcome) -> list[str]:
-    """What was printed, without times and the worker that ran a test."""
-    return re.sub(r"\d+\.\d+s|gw\d", "#", outcome.output).splitlines()
+    """What was printed, without times, the worker that ran a test, and the order of their ends."""
+    text = re.sub(r"\d+\.\d+s|gw\d", "#", outcome.output)
+    return re.sub(
+        "^[.F]+", lambda progress: "".join(sorted(progress[0])), text, flags=re.M
+    ).splitlines()
 
 
 def times_named(outcome: Outcome) -> int:
