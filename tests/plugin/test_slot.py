@@ -162,6 +162,7 @@ def test_broker_killed(jobserver: Jobserver, capfd: pytest.CaptureFixture[str]) 
     slot = JobSlot(_connection(broker.address, "gw0"))
     slot.acquire()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+        peer.settimeout(60)
         peer.connect(broker.address)
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         os.kill(struct.unpack("3i", credentials)[0], signal.SIGKILL)

@@ -206,4 +206,5 @@ def test_nothing_to_wonder_about(suite: Scenario, options: str, without: str) ->
     """No jobserver that anybody could miss, or one that was left on purpose."""
     suite.makefile(FIFO, a=f"-{without} {sys.executable} -m pytest -n2 suite")
     outcome = suite.run(*FIFO.command, options)
+    assert DUMMY_LINE in _lines(outcome)
     assert times_named(outcome) == 1
