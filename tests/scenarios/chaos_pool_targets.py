@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import dataclass
 
 from chaos_targets import BUSY, pytest_command, write_suite
-from scenario import FIFO, Scenario
+from scenario import FIFO, NEIGHBOUR, Scenario
 
 #: The session has the name of the one that it runs in, a dot, and its own.
 _INNER = """
@@ -57,7 +56,7 @@ def _write_makefile(scenario: Scenario, choose: random.Random, make: str) -> Non
     names = [f"{make}-{n}" for n in range(choose.randint(2, 6))]
     rules = []
     for name in names:
-        recipe = f"{sys.executable} -S spans.py neighbour {make}/{name}"
+        recipe = f"{NEIGHBOUR} {make}/{name}"
         seconds = [choose.uniform(0.05, 0.6) for _ in range(choose.randint(1, 3))]
         rules += [f"{name}:", *(f"\t{recipe} {s:.3f}" for s in seconds)]
     if choose.random() < 0.5:

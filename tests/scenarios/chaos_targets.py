@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 
-from scenario import Scenario
+from scenario import NEIGHBOUR, Scenario
 
 #: As spans.span, but the end is logged whatever signals come, and names begin with the session.
 BUSY = """
@@ -89,7 +89,7 @@ def write_targets(scenario: Scenario, choose: random.Random) -> None:
     scenario.write("busy.py", BUSY)
     for name in neighbours:
         seconds = choose.uniform(0.05, 0.8)
-        recipe = f"{sys.executable} -S spans.py neighbour {name}/- {seconds:.3f}"
+        recipe = f"{NEIGHBOUR} {name}/- {seconds:.3f}"
         lines += [f"{name}:"] + [f"\t{recipe}"] * choose.randint(1, 3)
     for name in sessions:
         write_suite(scenario, choose, name)

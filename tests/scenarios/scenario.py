@@ -25,6 +25,9 @@ _PYTHONPATH = "".join(f":{path}" for path in filter(None, [os.environ.get("PYTHO
 #: Seconds after which a scenario counts as hung. Far more than any needs on a loaded machine.
 HUNG = 120.0
 
+#: A thing beside the sessions; its name follows, and its seconds or a path to wait for.
+NEIGHBOUR = f"{sys.executable} -S spans.py neighbour"
+
 TESTS = """
 import time
 import pytest
@@ -201,12 +204,18 @@ class Scenario:
             for step in recipe.splitlines():
                 program, _, arguments = step.partition(" ")
                 if program == "neighbour":
-                    program = f"{sys.executable} -S spans.py neighbour {target}"
+                    program = f"{NEIGHBOUR} {target}"
                 elif program.lstrip("-") == "pytest":
                     ignore_errors = "-" if program.startswith("-") else ""
                     program = f"{make.plus}{ignore_errors}{sys.executable} -m pytest"
                 lines.append(f"\t{program} {arguments}")
         self.write("Makefile", "\n".join(lines) + "\n")
+
+    def ninja_file(self, *commands: str) -> None:
+        """A build.ninja with a target for each command."""
+        rules = "".join(f"rule r{n}\n command = {c}\n" for n, c in enumerate(commands))
+        builds = "".join(f"build t{n}: r{n}\n" for n in range(len(commands)))
+        self.write("build.ninja", rules + builds)
 
     def take_program_away(self) -> Path:
         """Have pytest use the same package without its program; where that should be."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from marks import each_kind_of_make, fifo_and_pipe
-from scenario import FIFO, Make, Scenario
+from scenario import FIFO, NEIGHBOUR, Make, Scenario
 
 PYTEST = f"{sys.executable} -m pytest -q"
 
@@ -15,7 +15,7 @@ def _write_recipe(scenario: Scenario, make: Make, *steps: str, neighbour: str = 
     """One recipe of these shell commands, and one that is a neighbour if there is one."""
     lines = [f"all: {'neighbour ' if neighbour else ''}sessions"]
     if neighbour:
-        command = f"{sys.executable} -S spans.py neighbour n {neighbour}"
+        command = f"{NEIGHBOUR} n {neighbour}"
         lines.append(f"neighbour:\n\t{command}")
     lines.append(f"sessions:\n\t{make.plus}{'; '.join(steps)}")
     scenario.write("Makefile", "\n".join(lines) + "\n")
@@ -75,8 +75,7 @@ def test_started_by_another_program(scenario: Scenario, program: str) -> None:
     if program == "xargs":
         step = f"printf 'a\\nb\\nc\\n' | xargs -P3 -n1 {PYTEST} -n2"
     elif program == "ninja":
-        rules = "".join(f"build {name}: run\n" for name in "abc")
-        scenario.write("build.ninja", f"rule run\n command = {PYTEST} -n2 $out\n{rules}")
+        scenario.ninja_file(*(f"{PYTEST} -n2 {name}" for name in "abc"))
         step = "ninja"
     else:
         rules = "".join(f"run-{name}:\n\t{PYTEST} -n2 {name}\n" for name in "abc")

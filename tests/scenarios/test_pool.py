@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from processes import wait_until
-from scenario import FIFO, LongTest, Scenario
+from scenario import FIFO, NEIGHBOUR, LongTest, Scenario
 from spans import read_spans
 
 from pool import MakePool
@@ -227,14 +227,11 @@ def test_all_kinds_of_commands_beside_a_session(scenario: Scenario, make_pool: M
     for name in "ab":
         scenario.suite(name, 20, 0.05)
     scenario.makefile(FIFO, a="pytest -q -n4 a", b="neighbour 0.5", c="neighbour 0.5")
-    rule = f"rule r\n command = {sys.executable} -S spans.py neighbour $out 0.2\n"
-    scenario.write("build.ninja", rule + "".join(f"build n{n}: r\n" for n in range(4)))
+    scenario.ninja_file(*(f"{NEIGHBOUR} n{n} 0.2" for n in range(4)))
     commands = [FIFO.command, ("ninja",)]
-    if (
-        shutil.which("cargo")
-        and subprocess.run(["cargo", "--version"], check=False).returncode == 0
-    ):
-        commands.append(_cargo(scenario, crates=4))
+    crates = 4 if _cargo_runs() else 0
+    if crates:
+        commands.append(_cargo(scenario, crates))
     below = _start_all(scenario, *(("jobslots", "run", "--pool", *command) for command in commands))
     session = scenario.start(*PYTEST, "-n", "auto", "b")
     make, *_, session_output = _end_all(scenario, [*below, session])
@@ -242,9 +239,15 @@ def test_all_kinds_of_commands_beside_a_session(scenario: Scenario, make_pool: M
         assert "20 passed" in output, output
     assert [process.returncode for process in below] == [0] * len(below)
     assert len(scenario.spans().of("neighbour")) == 6
-    assert len(scenario.spans().of("rustc")) >= (4 if len(commands) == 3 else 0)
+    assert len(scenario.spans().of("rustc")) >= crates
     assert scenario.spans().most <= 3
     pool.close()
+
+
+def _cargo_runs() -> bool:
+    if shutil.which("cargo") is None:
+        return False
+    return subprocess.run(["cargo", "--version"], check=False).returncode == 0
 
 
 def _cargo(scenario: Scenario, crates: int) -> tuple[str, ...]:

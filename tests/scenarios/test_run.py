@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 from jobserver import Jobserver
 from processes import state, wait_until
-from scenario import FIFO, SYSTEM, Make, Scenario
+from scenario import FIFO, NEIGHBOUR, SYSTEM, Make, Scenario
 
 PYTEST = f"{sys.executable} -m pytest -q"
-NEIGHBOUR = f"{sys.executable} -S spans.py neighbour"
 
 #: Says that it is there, and ends with the number of SIGINTs that it has got, at SIGTERM.
 COUNTER = """
@@ -37,12 +36,6 @@ while True:
 """
 
 
-def _ninja_file(scenario: Scenario, *commands: str) -> None:
-    rules = "".join(f"rule r{n}\n command = {c}\n" for n, c in enumerate(commands))
-    builds = "".join(f"build t{n}: r{n}\n" for n in range(len(commands)))
-    scenario.write("build.ninja", rules + builds)
-
-
 @pytest.mark.parametrize("make", [FIFO, SYSTEM], ids=str)
 def test_make(scenario: Scenario, make: Make) -> None:
     """Make of the default style or of before 4.4 is given what it knows."""
@@ -50,7 +43,7 @@ def test_make(scenario: Scenario, make: Make) -> None:
         scenario.suite(name, 12, 0.03)
     targets = {"a": "pytest -q -n4 a", "b": "pytest -q -n4 b", "c": "neighbour 0.3"}
     if make is FIFO:
-        _ninja_file(scenario, *(f"{NEIGHBOUR} n{n} 0.2" for n in range(4)))
+        scenario.ninja_file(*(f"{NEIGHBOUR} n{n} 0.2" for n in range(4)))
         targets["d"] = "ninja"
     scenario.makefile(make, **targets)
     outcome = scenario.run("jobslots", "run", "-j3", "--", *make.command)
@@ -63,7 +56,7 @@ def test_make(scenario: Scenario, make: Make) -> None:
 
 def test_ninja(scenario: Scenario) -> None:
     scenario.suite("a", 12, 0.03)
-    _ninja_file(scenario, f"{PYTEST} -n4 a", *(f"{NEIGHBOUR} n{n} 0.2" for n in range(3)))
+    scenario.ninja_file(f"{PYTEST} -n4 a", *(f"{NEIGHBOUR} n{n} 0.2" for n in range(3)))
     outcome = scenario.run("jobslots", "run", "ninja", "-v", JOBSLOTS_JOBS="2")
     assert outcome.status == 0, outcome.output
     assert "12 passed" in outcome.output
